@@ -56,8 +56,8 @@ impl<S: Space> Search<S> {
             return Some(reason.to_owned());
         }
         if !config.rungs.is_empty() {
-            let reason = "with rungs it is decided already which candidates go on from each; start \
-                          a new search from its front";
+            let reason = "with rungs, the candidates that go on from each rung have been chosen \
+                          already; start a new search from its front";
             return Some(reason.to_owned());
         }
         if config.pace == Pace::SteadyState {

@@ -78,8 +78,9 @@ pub(crate) struct RunArgs {
     pub mode: Mode,
     /// Epochs after which weak networks are stopped, ascending, such as 3,9 of 27
     ///
-    /// From each goes on the share that its epochs are of the next ones: of 3, 9 and 27, a third. So more
-    /// networks are tried with the same computation. The learning rate falls to 0 before each.
+    /// The share of the networks that go on from a rung is its epochs divided by the next one's: a third
+    /// for 3, 9 and 27. So more networks are tried with the same computation. The learning rate falls to
+    /// 0 before each.
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',', help_heading = METHOD, hide_short_help = true)]
     pub rungs: Vec<u32>,
     /// When the next genomes are chosen: generational or steady

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::JobBoard;
 use crate::{Action, JobId, MinerId, Question, Rejected};
 
-/// Minimum time to deliver weights in milliseconds: they may be large, and the line slow.
+/// Time to deliver weights in milliseconds: they may be large, and the line slow.
 const DELIVERY_MS: u64 = 600_000;
 /// The same for a checkpoint that another job waits for.
 const AWAITED_MS: u64 = 60_000;
@@ -76,7 +76,7 @@ impl JobBoard {
     pub(super) fn collect_from_next(&mut self, job: JobId, actions: &mut Vec<Action>) {
         while let Some(collection) = self.questions.collections.get_mut(&job) {
             let digest = collection.digest;
-            let min_ms = if collection.is_awaited {
+            let time_ms = if collection.is_awaited {
                 AWAITED_MS
             } else {
                 DELIVERY_MS
@@ -86,9 +86,19 @@ impl JobBoard {
                 return actions.push(Action::NotCollected { job });
             };
             if let Some(miner) = self.roster.find(&next) {
-                self.ask(miner, job, Question::Weights { digest }, min_ms, actions);
+                self.ask(miner, job, Question::Weights { digest }, time_ms, actions);
                 return;
             }
+        }
+    }
+
+    /// Ends the collection of a checkpoint that a job has waited for, which has ended without it.
+    pub(super) fn end_awaited(&mut self, state: Digest) {
+        let collections = self.questions.collections.iter();
+        let awaited = collections.filter(|(_, one)| one.is_awaited && one.digest == state);
+        for job in awaited.map(|(job, _)| *job).collect::<Vec<JobId>>() {
+            self.questions.collections.remove(&job);
+            self.questions.remove_of(job);
         }
     }
 

@@ -123,8 +123,10 @@ impl JobBoard {
         let training_ms = own_ms.min(average_ms.saturating_mul(SLOW)).max(average_ms);
         let owed = self.questions_of(&self.roster.name(miner)).count() as u64;
         let turns = 1 + (owed / u64::from(self.roster[miner].capacity.max(1))).min(MAX_OWED);
-        let min_ms = training_ms.saturating_mul(2).saturating_mul(turns);
-        let question = self.ask(miner, id.id, question, min_ms, actions);
+        let answer_ms = self.rules.referee.map_or(0, |referee| referee.answer_ms);
+        let time_ms = training_ms.saturating_mul(2).saturating_mul(turns);
+        let time_ms = time_ms.max(answer_ms);
+        let question = self.ask(miner, id.id, question, time_ms, actions);
         if let Some(dispute) = self.jobs.get_mut(id).and_then(|job| job.dispute.as_mut()) {
             dispute.asked.insert(seat, question);
         }

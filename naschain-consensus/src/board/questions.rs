@@ -42,6 +42,14 @@ impl Questions {
         Some(removed)
     }
 
+    /// Removes the questions about a job.
+    pub(super) fn remove_of(&mut self, job: JobId) {
+        let open = self.open.iter().filter(|(_, asked)| asked.job == job);
+        for id in open.map(|(id, _)| *id).collect::<Vec<QuestionId>>() {
+            self.remove(id);
+        }
+    }
+
     fn add(&mut self, question: OpenQuestion) -> QuestionId {
         self.asked += 1;
         let id = QuestionId(self.asked);
@@ -99,17 +107,16 @@ impl JobBoard {
         })
     }
 
-    /// Asks a miner, who has at least `min_ms` milliseconds to answer.
+    /// Asks a miner, who has `time_ms` milliseconds to answer.
     pub(super) fn ask(
         &mut self,
         miner: MinerIndex,
         job: JobId,
         what: Question,
-        min_ms: u64,
+        time_ms: u64,
         actions: &mut Vec<Action>,
     ) -> QuestionId {
-        let answer_ms = self.rules.referee.map_or(0, |referee| referee.answer_ms);
-        let until = self.now.plus(answer_ms.max(min_ms));
+        let until = self.now.plus(time_ms);
         let miner = self.roster.name(miner);
         let question = self.questions.add(OpenQuestion {
             miner: miner.clone(),

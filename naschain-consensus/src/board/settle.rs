@@ -281,6 +281,9 @@ impl JobBoard {
         if let Some(ticket) = job.stealable {
             self.stealable.remove(ticket);
         }
+        if let Some(state) = job.part.and_then(|part| part.from_state) {
+            self.end_awaited(state);
+        }
         for seat in job.seats {
             match seat {
                 Seat::Open { ticket } => self.open_seats.remove(ticket),

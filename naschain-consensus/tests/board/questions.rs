@@ -1,6 +1,8 @@
 //! What miners are asked, and when.
 
-use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, QuestionId, Rejected, Ruling};
+use naschain_consensus::{
+    Action, Event, JobId, LeaseId, Millis, QuestionId, Rejected, Ruling, TrainingPart,
+};
 use naschain_core::Digest;
 
 use crate::harness::{Harness, exact, id, with};
@@ -167,4 +169,39 @@ fn a_board_without_a_referee_is_stored_as_before() {
     for name in ["referee", "questions", "dispute", "is_refuted"] {
         assert!(!stored.contains(name), "{name} in {stored}");
     }
+}
+
+#[test]
+fn a_checkpoint_that_a_job_waits_for_is_due_in_a_minute_and_not_after_that_job() {
+    let mut harness = Harness::new(refereed(2), &["a", "b"]);
+    answered(&mut harness, 1, &[HONEST, HONEST]);
+    let digest = HONEST.state(STEPS).chain;
+    let part = TrainingPart {
+        from_epoch: 1,
+        until_epoch: 2,
+        from_state: Some(digest),
+    };
+    harness.handle(Event::OpenPart {
+        job: JobId(2),
+        flops: 1,
+        part,
+        holders: vec![id("a")],
+    });
+    let asked = harness.handle(Event::Collect {
+        job: JobId(1),
+        digest,
+        miners: vec![id("a"), id("b")],
+        is_awaited: true,
+    });
+    let [Action::Asked { until, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(until, Millis(harness.now + 60_000));
+    assert!(harness.board.is_collecting(digest));
+    for miner in ["a", "b"] {
+        let (_, lease, _) = harness.request(miner).unwrap();
+        harness.submit(miner, lease, HONEST.row());
+    }
+    assert!(!harness.board.is_collecting(digest));
+    assert!(!harness.board.has_open_questions());
 }
