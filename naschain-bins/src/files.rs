@@ -94,10 +94,21 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
 /// The folder for what a program remembers: `naschain/PROGRAM` in `$XDG_STATE_HOME` or
 /// `~/.local/state`; `None` if neither variable is set.
 pub(crate) fn user_state_folder(program: &str) -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let state = set("XDG_STATE_HOME").map(PathBuf::from);
-    let state = state.or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/state")))?;
+    let state = user_folder("XDG_STATE_HOME", ".local/state")?;
     Some(state.join("naschain").join(program))
+}
+
+/// The folder for downloaded data sets: `naschain/data` in `$XDG_CACHE_HOME` or `~/.cache`; `None` if
+/// neither variable is set.
+pub(crate) fn user_data_cache() -> Option<PathBuf> {
+    Some(user_folder("XDG_CACHE_HOME", ".cache")?.join("naschain/data"))
+}
+
+/// The folder that a variable names, or else the one of this name in the user's home.
+fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let own = set(variable).map(PathBuf::from);
+    own.or_else(|| set("HOME").map(|home| Path::new(&home).join(in_home)))
 }
 
 /// Creates a folder and those above it, and waits until they are on disk.

@@ -69,8 +69,14 @@ pub(crate) fn work_done(state: &RunState) -> String {
     format!("{done} of {}", jobs_of(jobs, state.max_networks()))
 }
 
-/// So many jobs of a search of so many networks.
-pub(crate) fn jobs_of(jobs: usize, networks: usize) -> String {
+/// How much a search has left to do, in the same words.
+pub(crate) fn work_left(state: &RunState) -> String {
+    let left = state.max_jobs().saturating_sub(state.ended_jobs().len());
+    jobs_of(left, state.max_networks())
+}
+
+/// The number of jobs of a search, such as `24 networks` or `80 trainings of 56 networks`.
+fn jobs_of(jobs: usize, networks: usize) -> String {
     if jobs <= networks {
         counted(jobs, "network")
     } else {

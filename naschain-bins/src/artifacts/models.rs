@@ -3,7 +3,6 @@
 //! Miners that agreed about a network of the front deliver its weights, which their digest proves.
 //! The genomaster trains a network again only if nobody delivered it.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use naschain_train::{DataName, Dataset, Epoch, LinkedWeights, Model, Options, Tr
 
 use crate::artifacts::data_place::{recorded, remembered};
 use crate::artifacts::history::{HISTORY_FILE, existing_history, not_evaluated};
+use crate::artifacts::results::by_network;
 use crate::coordinator::deliveries::delivered_file;
 use crate::dataset;
 use crate::dataset::{DATA_DIR, KEEP_MIB};
@@ -57,12 +57,9 @@ impl Member {
         // The search trains canonical genomes only, so another genome of the same network is not
         // listed.
         let canonical = spec.space.canonical(&requested)?;
-        let ended = evaluated_jobs(dir)?;
-        let genomes: BTreeSet<&Genome> = ended.iter().map(|job| &job.genome).collect();
-        let evaluated = genomes.len();
+        let (ended, stopped) = by_network(&spec, evaluated_jobs(dir)?);
+        let evaluated = ended.len();
         let matches = |job: &EndedJob| job.genome == requested || job.genome == canonical;
-        // With rungs, the job that trained it for longest.
-        let parts = ended.iter().filter(|job| matches(job)).count();
         let Some(job) = ended.into_iter().rev().find(matches) else {
             bail!(
                 "{} has no evaluated genome {} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
@@ -71,7 +68,7 @@ impl Member {
             );
         };
         // The digest of a training that was stopped at a rung is not that of the whole one.
-        let is_whole = parts >= spec.recipe.measured_epochs().count();
+        let is_whole = !stopped.contains_key(&job.job);
         let agreed = job.verdict.consensus.filter(|_| is_whole);
         let secret = read_secret(dir, &spec)?;
         Ok(Member {

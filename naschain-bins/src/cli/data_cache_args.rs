@@ -1,11 +1,12 @@
 //! The flags for data sets that are downloaded.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::client::Client;
 use crate::client::data_downloads::DataDownloads;
+use crate::files::user_data_cache;
 
 /// Where data sets of a genomaster are kept.
 #[derive(Args, Debug)]
@@ -29,16 +30,9 @@ pub(crate) struct DataCacheArgs {
 impl DataCacheArgs {
     /// Downloads from this genomaster; `None` if no folder is known.
     pub(crate) fn downloads(&self, client: Client) -> Option<DataDownloads> {
-        let dir = self.data_cache.clone().or_else(user_cache_folder)?;
+        let dir = self.data_cache.clone().or_else(user_data_cache)?;
         Some(DataDownloads::new(client, dir, self.data_cache_limit))
     }
-}
-
-fn user_cache_folder() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))?;
-    Some(cache.join("naschain/data"))
 }
 
 /// A size such as `20GiB`, in bytes.

@@ -14,7 +14,7 @@ use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::artifacts::extent::{SearchExtent, jobs_of};
+use crate::artifacts::extent::{SearchExtent, work_done, work_left};
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
@@ -149,7 +149,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     while workers.join_next().await.is_some() {}
     shown.finish();
     let end = end?;
-    let (done, total) = progress(&coordinator).await;
+    let (done, _) = progress(&coordinator).await;
     let (mut problem, mut signal) = (None, end.signal());
     // Within a short --time no network may be evaluated.
     let concluded = done > 0
@@ -166,8 +166,8 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         };
     if let Some(reason) = end.reason(concluded) {
         let going_on = end.going_on();
-        let work = jobs_of(total, coordinator.spec().max_networks().min(total));
-        print(&format!("{reason} after {done} of {work}; {going_on}\n"))?;
+        let work = coordinator.with_state(work_done).await;
+        print(&format!("{reason} after {work}; {going_on}\n"))?;
     }
     tell_of_memory(&coordinator).await?;
     coordinator.close().await?;
@@ -332,10 +332,10 @@ async fn announced(
         return Ok(None);
     };
     let test_images = dataset.test.len();
+    let left = coordinator.with_state(work_left).await;
     let up_to = ["up to ", ""][usize::from(spec.recipe.rungs.is_empty())];
     let mut text = format!(
-        "{}, {up_to}{} of {} each",
-        jobs_of(total - done, spec.max_networks().min(total - done)),
+        "{left}, {up_to}{} of {} each",
         counted(spec.recipe.epochs, "epoch"),
         counted(spec.recipe.train_images, "image")
     );

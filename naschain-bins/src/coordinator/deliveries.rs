@@ -21,7 +21,7 @@ const STATES: &str = "states";
 /// Folder of delivered weights, in the run's folder.
 const DELIVERED: &str = "delivered";
 /// Maximum size of all delivered checkpoints, and of all delivered weights. Above it the oldest are
-/// deleted: whoever lies causes one file for each lie.
+/// deleted, because each false answer can cause one file.
 const MAX_FOLDER_BYTES: u64 = 4 << 30;
 /// Bytes of a checkpoint for each parameter: weight, velocity, and at most two statistics.
 const BYTES_PER_PARAMETER: u64 = 16;

@@ -34,8 +34,8 @@ impl Repetition<'_> {
     /// sides agreed on.
     ///
     /// # Errors
-    /// Where it cannot be computed here. A step that diverges has no state, so whoever claims one is
-    /// wrong: it is found to be [`NO_STATE`], which is no digest of anything.
+    /// Where it cannot be computed here. A step that diverges has no state, so every claim of one is
+    /// false: it is found to be [`NO_STATE`], which is no digest of anything.
     pub(crate) fn ruling(&self, task: RefereeTask) -> Result<Option<Ruling>> {
         match task {
             RefereeTask::Step {

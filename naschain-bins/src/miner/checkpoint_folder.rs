@@ -77,10 +77,7 @@ impl CheckpointFolder {
         epoch: &Epoch,
         recipe: &Recipe,
     ) -> Result<()> {
-        let folder = self.folder(training);
-        let created = std::fs::create_dir_all(&folder);
-        created.with_context(|| format!("cannot create {}", folder.display()))?;
-        checkpoint.save(&file(&folder, epoch.number))?;
+        let folder = self.write(training, checkpoint)?;
         let mut curve = self.curve(training);
         curve.retain(|point| point.epoch < epoch.number);
         curve.push(CurvePoint::from(epoch));
@@ -100,12 +97,18 @@ impl CheckpointFolder {
 
     /// Stores a checkpoint at the end of an epoch that another miner trained.
     pub(crate) fn add(&self, training: &str, checkpoint: &Checkpoint) -> Result<()> {
+        let folder = self.write(training, checkpoint)?;
+        delete_oldest(&self.dir, self.limit_bytes, &folder);
+        Ok(())
+    }
+
+    /// Writes the file of a checkpoint at the end of an epoch; returns the training's folder.
+    fn write(&self, training: &str, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let folder = self.folder(training);
         let created = std::fs::create_dir_all(&folder);
         created.with_context(|| format!("cannot create {}", folder.display()))?;
         checkpoint.save(&file(&folder, checkpoint.epoch()))?;
-        delete_oldest(&self.dir, self.limit_bytes, &folder);
-        Ok(())
+        Ok(folder)
     }
 
     /// The learning curve of a training; empty if it is not stored.

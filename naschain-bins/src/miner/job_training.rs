@@ -9,8 +9,10 @@ use naschain_consensus::Row;
 use naschain_core::{Architecture, Digest, Recipe};
 use naschain_run::Job;
 use naschain_train::{Checkpoint, Dataset, Epoch, Error};
+use tokio::task::spawn_blocking;
 
 use crate::client::transport::TransportError;
+use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
@@ -56,44 +58,51 @@ impl Miner {
             last_epoch: job.part.map_or(recipe.epochs, |part| part.until_epoch),
             recipe,
         };
-        let start = job
+        let mut unchecked = job
             .part
             .and_then(|part| Some((part.from_epoch, part.from_state?)));
-        if let Some((epoch, state)) = start {
-            self.fetch_checkpoint(&training, epoch, state, &control)
-                .await;
+        if let Some((epoch, state)) = unchecked
+            && self.has_start(&training, epoch, state, &control).await
+        {
+            unchecked = None;
         }
         let line = ProgressLine::new(job.job.to_string(), training.last_epoch);
         // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
-        let trained = tokio::task::spawn_blocking(move || training.train(start, &control, line));
+        let trained = spawn_blocking(move || training.train(unchecked, &control, line));
         trained.await.context("the training panicked")?
     }
 
     /// Stores the checkpoint with this state, from which a job continues, unless it is stored already.
-    /// Where it cannot be had, this machine trains the epochs before it itself.
-    async fn fetch_checkpoint(
+    /// Returns false where it cannot be had: this machine then trains the epochs before it itself, and
+    /// has to come to this state. Without stored checkpoints everything is trained once, from the start,
+    /// and nothing is checked.
+    async fn has_start(
         &self,
         training: &AssignedTraining,
         epoch: u32,
         state: Digest,
         control: &TrainingControl,
-    ) {
-        let Some(folder) = &training.trainer.checkpoints else {
-            return;
+    ) -> bool {
+        let Some(folder) = training.trainer.checkpoints.clone() else {
+            return true;
         };
-        if training.has_checkpoint(epoch, state) {
-            return;
+        // Checkpoints are read and hashed on other threads than those that send heartbeats.
+        let own = training.clone();
+        let is_stored = spawn_blocking(move || own.has_checkpoint(epoch, state));
+        if is_stored.await.unwrap_or(false) {
+            return true;
         }
         let stored = match self.wait_for_file(state, control).await {
-            Ok(Some(file)) => training.checked(&file, epoch, state).and_then(|received| {
-                let training = training.name();
-                folder.add(&training, &received)
-            }),
-            Ok(None) => return,
+            Ok(Some(file)) => {
+                let own = training.clone();
+                let storing = spawn_blocking(move || own.store(&folder, &file, epoch, state));
+                storing.await.map_err(anyhow::Error::from).flatten()
+            }
+            Ok(None) => return false,
             Err(error) => Err(error.into()),
         };
         let name = &self.name;
-        match stored {
+        match &stored {
             Ok(()) => tracing::info!("{name}: continuing from another miner's epoch {epoch}"),
             Err(error) => {
                 let error = format!("{error:#}");
@@ -101,6 +110,7 @@ impl Miner {
                 tracing::info!("{name}: training epochs 1 to {epoch} again: {error}");
             }
         }
+        stored.is_ok()
     }
 
     /// Waits for a file that is being delivered, unless the lease ends.
@@ -125,11 +135,6 @@ impl Miner {
 }
 
 impl AssignedTraining {
-    fn name(&self) -> String {
-        let (architecture, recipe) = (&self.architecture, &self.recipe);
-        Checkpoint::name(architecture, &self.dataset, recipe)
-    }
-
     fn has_checkpoint(&self, epoch: u32, state: Digest) -> bool {
         let (architecture, recipe) = (&self.architecture, &self.recipe);
         let dataset = &self.dataset;
@@ -140,17 +145,25 @@ impl AssignedTraining {
         })
     }
 
-    fn checked(&self, file: &[u8], epoch: u32, state: Digest) -> Result<Checkpoint> {
+    /// Stores another miner's checkpoint after an epoch if it has this state.
+    fn store(
+        &self,
+        folder: &CheckpointFolder,
+        file: &[u8],
+        epoch: u32,
+        state: Digest,
+    ) -> Result<()> {
         let received = Checkpoint::from_bytes(file)?;
         let (architecture, recipe) = (&self.architecture, &self.recipe);
         received.check_pause(architecture, &self.dataset, recipe, epoch, state)?;
-        Ok(received)
+        let name = CheckpointFolder::training(architecture, &self.dataset, recipe);
+        folder.add(&name, &received)
     }
 
-    /// Trains, from the state after an epoch if one is given.
+    /// Trains; if an epoch and a state are given, the training must come to this state after the epoch.
     fn train(
         &self,
-        start: Option<(u32, Digest)>,
+        unchecked: Option<(u32, Digest)>,
         control: &TrainingControl,
         mut line: ProgressLine,
     ) -> Result<Option<Row>> {
@@ -164,11 +177,7 @@ impl AssignedTraining {
             control.after(epoch, speed)
         };
         let mut until = |epoch| trainer.train(architecture, dataset, recipe, epoch, &mut on_epoch);
-        // Without stored checkpoints everything is trained once, from the start.
-        let is_unchecked = |(epoch, state): &(u32, Digest)| {
-            trainer.checkpoints.is_some() && !self.has_checkpoint(*epoch, *state)
-        };
-        let trained = match start.filter(is_unchecked) {
+        let trained = match unchecked {
             None => until(self.last_epoch),
             Some((epoch, state)) => match until(epoch) {
                 Ok(before) if before.measurement.digest != state => bail!(
