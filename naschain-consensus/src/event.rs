@@ -135,6 +135,7 @@ pub enum Event {
         miners: Vec<MinerId>,
         /// Whether another job waits for it, which continues this one's training; each miner then has
         /// less time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_awaited: bool,
     },
     /// Time has passed. A tick that returns no action has changed nothing.
