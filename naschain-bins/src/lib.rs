@@ -18,6 +18,7 @@
 //! binaries, and the parts from which the tests and examples assemble a genomaster and its callers.
 
 mod alive;
+mod archive;
 mod artifacts;
 mod cli;
 mod client;
@@ -27,6 +28,8 @@ mod coordinator;
 mod counts;
 mod dataset;
 mod files;
+mod home;
+mod hosting;
 mod journal;
 mod line_file;
 mod miner;
@@ -81,6 +84,7 @@ pub mod programs {
     pub use crate::commands::inspect::{InspectArgs, inspect};
     pub use crate::commands::mine::{MineArgs, mine};
     pub use crate::commands::predict::{PredictArgs, predict};
+    pub use crate::commands::remote::{RemoteCommand, run_remote};
     pub use crate::commands::retrain::{RetrainArgs, retrain};
     pub use crate::commands::runs::{RunsArgs, runs};
     pub use crate::commands::search::{SearchArgs, search};

@@ -37,9 +37,10 @@ pub use provenance::{Signers, Unsigned};
 pub use questions::{
     MinerQuestion, QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
 };
-pub use replies::{EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
+pub use replies::{AssignmentReply, EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{
-    ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,
+    AssignmentRequest, ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest,
+    ResultRequest,
 };
 pub use sample::{Sample, SampleSecret};
 pub use scoring::{

@@ -42,6 +42,12 @@ pub enum ProblemKind {
     NotRegistered,
     /// The genomaster has not read yet who is registered on the subnet.
     RegistrationsUnread,
+    /// The request needs the token of a user.
+    NeedsSignIn,
+    /// The user may not do this, or the token does not allow it.
+    NotPermitted,
+    /// The user has used up a quota.
+    QuotaReached,
     /// The name belongs to a miner of the reference network, which needs its token.
     NeedsToken,
     /// The rate limit is exceeded.
@@ -139,9 +145,9 @@ impl ProblemKind {
         match self {
             BadBody | BadPath | BadQuery | BadCursor | NotJson | Other(_) => 400,
             Unsigned | MalformedAuth | WrongReceiver | StaleRequest | BadSignature
-            | ReplayedRequest | OtherGenomaster => 401,
+            | ReplayedRequest | OtherGenomaster | NeedsSignIn => 401,
             NotYou | NotAllowed | NotRegistered | NeedsToken | ExamFailed | TooManyMiners
-            | NotYours => 403,
+            | NotYours | NotPermitted | QuotaReached => 403,
             NotFound | UnknownMiner | UnknownLease | UnknownQuestion => 404,
             MethodNotAllowed => 405,
             BodyTooSlow => 408,

@@ -20,6 +20,19 @@ pub enum JobReply {
     Finished,
 }
 
+/// The response to a [`crate::AssignmentRequest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum AssignmentReply {
+    /// A run that probably has work for the miner: join it, if need be, and request a job.
+    Run {
+        /// The run, whose routes are those below `/v1/runs/RUN/`.
+        run: Digest,
+    },
+    /// There is no work now; request again.
+    Wait,
+}
+
 /// A genome to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -67,6 +80,9 @@ pub struct EndedJobs {
 pub struct Identity {
     /// The receiver's address for signed requests; `None` if requests are not signed.
     pub hotkey: Option<String>,
+    /// Whether it is a genomaster with many runs: miners ask `POST /v1/assignments` for one of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_many_runs: bool,
 }
 
 /// `GET /v1/journal?after=N`: the journal up to the first answer to an open job.

@@ -1,5 +1,7 @@
 //! Request bodies of the HTTP API under /v1 (JSON).
 
+use std::collections::BTreeMap;
+
 use naschain_consensus::{MinerId, Row};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,23 @@ pub struct JobRequest {
     /// The run; required in a signed request, so that it cannot be replayed in another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Digest>,
+}
+
+/// `POST /v1/assignments`, at a genomaster with many runs: which run to request work from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentRequest {
+    /// The miner; in a signed request the signer's address.
+    pub miner: MinerId,
+    /// How long to wait for a run with work, in milliseconds; at most 30,000.
+    pub wait_ms: u64,
+    /// The versions of the miner's program, as run specifications have them; runs that it cannot train
+    /// are not assigned.
+    pub versions: BTreeMap<String, String>,
+    /// Runs that the miner cannot train, for example because their networks need too much memory; at
+    /// most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Digest>,
 }
 
 /// `POST /v1/exam`: the result of an entrance examination ([`crate::Exam`]).

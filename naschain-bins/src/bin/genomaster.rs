@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
     AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
-    ProgramArgs, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SERVE_EXAMPLES, SearchArgs, ServeArgs,
-    ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man, parse, predict, print,
-    retrain, run, run_audit, runs, search, serve, show, update,
+    ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SERVE_EXAMPLES, SearchArgs,
+    ServeArgs, ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man, parse,
+    predict, print, retrain, run, run_audit, run_remote, runs, search, serve, show, update,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -45,6 +45,8 @@ enum Command {
     Retrain(RetrainArgs),
     /// Classify images with a trained network
     Predict(PredictArgs),
+    #[command(flatten)]
+    Remote(RemoteCommand),
     /// Say whether there is a newer release, and whether a run can go on with it
     Update(UpdateArgs),
     /// Print the completions of this program for a shell
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => run(async move { print(&compare(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
+        Command::Remote(command) => run_remote(command, format),
         Command::Update(args) => run(update(args, "genomaster"), "warn", format),
         Command::Completions(args) => completions::<Cli>(&args),
         Command::Man(args) => run(async move { man::<Cli>(&args) }, "warn", format),

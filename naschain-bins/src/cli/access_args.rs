@@ -124,6 +124,7 @@ impl AccessArgs {
                 registrations: reader.as_ref().map(RegistrationReader::registrations),
                 uids_have_tokens: credentials.is_some(),
                 open_reads: self.open_reads,
+                is_private: false,
                 rate_per_key: self.rate_per_key,
                 rate_per_address: self.rate_per_address,
                 new_hotkeys: self.new_hotkeys,
@@ -157,6 +158,11 @@ impl Opened {
             max_miners: self.max_miners,
             ..Settings::default()
         }
+    }
+
+    /// Who may mine, and the limits of requests.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The authentication of requests, and the endpoints of the reference network with `--legacy`.

@@ -66,27 +66,37 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
         .map_err(|error| not_toml(&text, &error))
         .with_context(|| format!("{} is not TOML", Path::new(&path).display()))?;
     let (place, chosen) = chosen(&command, &args);
+    let is_overridden = |flag: &Arg| names(flag).any(|name| is_given(&args, name));
+    let flags = flags_of(chosen, &table, is_overridden);
+    let flags = flags.with_context(|| format!("{}", Path::new(&path).display()))?;
+    args.splice(place..place, flags.into_iter().map(OsString::from));
+    Ok(args)
+}
+
+/// The flags of a command in a table, except those that are overridden.
+pub(crate) fn flags_of(
+    command: &Command,
+    table: &toml::Table,
+    is_overridden: impl Fn(&Arg) -> bool,
+) -> Result<Vec<String>> {
     let mut flags = Vec::new();
-    for (key, value) in &flat(&table, "") {
+    for (key, value) in &flat(table, "") {
         let name = key.replace('_', "-");
-        let flag = chosen.get_arguments().find(|arg| is_named(arg, &name));
+        let flag = command.get_arguments().find(|arg| is_named(arg, &name));
         // These apply to the command line itself: the first is already in use, the others end the
         // program.
         let flag = flag.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
         let Some(flag) = flag else {
             bail!(
-                "{}: {key} is not a flag of `{}`; `--help` lists them",
-                Path::new(&path).display(),
-                chosen.get_bin_name().unwrap_or(chosen.get_name())
+                "{key} is not a flag of `{}`; `--help` lists them",
+                command.get_bin_name().unwrap_or(command.get_name())
             );
         };
-        if !names(flag).any(|name| is_given(&args, name)) {
-            let formatted = as_flags(flag, &name, value);
-            flags.extend(formatted.with_context(|| format!("{}", Path::new(&path).display()))?);
+        if !is_overridden(flag) {
+            flags.extend(as_flags(flag, &name, value)?);
         }
     }
-    args.splice(place..place, flags.into_iter().map(OsString::from));
-    Ok(args)
+    Ok(flags)
 }
 
 /// The error and its line number. Unlike the error's own text it does not quote the line, which may

@@ -62,7 +62,7 @@ pub struct DataChoice {
 
 impl DataChoice {
     /// The data set in a folder.
-    fn in_folder(dir: &Path) -> Result<DataChoice> {
+    pub(crate) fn in_folder(dir: &Path) -> Result<DataChoice> {
         let names = names_in(dir)?;
         let [name] = &names[..] else {
             let names: Vec<String> = names.iter().map(DataName::to_string).collect();

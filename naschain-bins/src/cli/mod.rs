@@ -19,4 +19,5 @@ pub(crate) mod shell;
 pub(crate) mod suggesting;
 pub(crate) mod tls_args;
 pub(crate) mod training_args;
+pub(crate) mod user_args;
 pub(crate) mod wallet_args;

@@ -255,8 +255,12 @@ const DRAW_WAIT_MS: u64 = 2_000;
 impl RunArgs {
     /// The specification of the run.
     pub(crate) fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
-        let name = data.name()?;
-        let defaults = Defaults::new(&name, self.budget);
+        self.spec_on(&data.name()?, dataset)
+    }
+
+    /// The specification of the run on a data set with this name.
+    pub(crate) fn spec_on(&self, name: &DataName, dataset: &Dataset) -> Result<RunSpec> {
+        let defaults = Defaults::new(name, self.budget);
         let space = MacroSpace {
             phases: self.phases.unwrap_or(defaults.phases),
             nodes: self.nodes.unwrap_or(defaults.nodes),
@@ -264,7 +268,7 @@ impl RunArgs {
             init_channels: self.init_channels.unwrap_or(defaults.init_channels),
             classes: dataset.classes,
         };
-        let mut recipe = self.training.apply(defaults.recipe(&name, dataset));
+        let mut recipe = self.training.apply(defaults.recipe(name, dataset));
         recipe.seed = self.seed;
         recipe.rungs = self.rungs.clone();
         let mut search = self.search(space.genome_len(), &defaults)?;
@@ -275,7 +279,7 @@ impl RunArgs {
         let mut spec = RunSpec::new(space, data);
         spec.search = search;
         spec.recipe = recipe;
-        self.complete(spec, self.replication(&name), dataset)
+        self.complete(spec, self.replication(name), dataset)
     }
 
     /// Adds versions and rules to a run with this recipe and this search, and checks it.

@@ -1,6 +1,7 @@
 //! The address of a genomaster, and what a client knows of it.
 
 use anyhow::{Result, bail};
+use naschain_run::Identity;
 use tokio::sync::OnceCell;
 
 /// A genomaster as a client knows it.
@@ -9,8 +10,8 @@ pub(super) struct Genomaster {
     pub(super) url: String,
     /// The path of `url`, a prefix of all request paths.
     pub(super) base: String,
-    /// Its address once it has been requested; `None` inside if it does not require signatures.
-    pub(super) receiver: OnceCell<Option<String>>,
+    /// Who it is, once it has been asked.
+    pub(super) identity: OnceCell<Identity>,
 }
 
 impl Genomaster {
@@ -24,7 +25,7 @@ impl Genomaster {
         Ok(Genomaster {
             url: url.trim_end_matches('/').to_owned(),
             base: parsed.path().trim_end_matches('/').to_owned(),
-            receiver: OnceCell::new(),
+            identity: OnceCell::new(),
         })
     }
 }

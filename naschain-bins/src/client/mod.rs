@@ -7,10 +7,12 @@
 pub(crate) mod data_downloads;
 mod error;
 mod genomaster;
+mod identity;
 mod questions;
 mod response;
 mod results;
 pub(crate) mod transport;
+pub(crate) mod users;
 
 pub use error::ClientError;
 
@@ -28,14 +30,14 @@ use serde::de::DeserializeOwned;
 
 use crate::alive::Alive;
 use crate::client::error::refused;
-use crate::client::genomaster::{Genomaster, shown};
+use crate::client::genomaster::Genomaster;
 use crate::client::response::{MAX_OBJECT_BYTES, checked, read};
 use crate::clock;
 use crate::printable::printable;
 use crate::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
-    Exam, ExamRequest, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest, LeaveRequest,
+    Exam, ExamRequest, HeartbeatRequest, JobReply, JobRequest, JoinRequest, LeaveRequest,
     ProblemKind, ResultRequest, RunSpec,
 };
 
@@ -68,6 +70,8 @@ pub struct Credentials {
 pub struct Client {
     http: reqwest::Client,
     shared: Arc<Connections>,
+    /// The run that it calls, at a genomaster with many.
+    run: Option<Digest>,
 }
 
 /// State shared by all clones of a client.
@@ -119,47 +123,8 @@ impl Client {
                 credentials,
                 nonce: AtomicU64::new(0),
             }),
+            run: None,
         })
-    }
-
-    /// The address of the genomaster that answered last, if it has one. The first answer of each
-    /// genomaster is kept, so requests remain signed for that address: another server cannot take
-    /// over.
-    pub async fn genomaster(&self) -> Result<Option<&str>, ClientError> {
-        let which = self.leading();
-        let receiver = self.receiver(&self.shared.genomasters[which]).await;
-        self.noted(which, receiver)
-    }
-
-    async fn receiver<'a>(&self, at: &'a Genomaster) -> Result<Option<&'a str>, ClientError> {
-        let ask = || async {
-            let call = self.http.get(format!("{}/identity", at.url));
-            let response = checked(call).await?;
-            let Identity { hotkey } = read(response, MAX_OBJECT_BYTES).await?;
-            if let Some(Err(error)) = hotkey.as_deref().map(ss58::decode) {
-                let detail = format!(
-                    "the hotkey of the genomaster at {}: {error}",
-                    shown(&at.url)
-                );
-                return Err(refused(
-                    ProblemKind::OtherGenomaster,
-                    printable(&detail).into_owned(),
-                ));
-            }
-            let wanted = &self.shared.credentials.genomaster;
-            if wanted.is_some() && hotkey != *wanted {
-                let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
-                let detail = format!(
-                    "the genomaster at {} is {}, not {}",
-                    shown(&at.url),
-                    found.unwrap_or("without a hotkey"),
-                    wanted.unwrap_or_default()
-                );
-                return Err(refused(ProblemKind::OtherGenomaster, detail));
-            }
-            Ok(hotkey)
-        };
-        Ok(at.receiver.get_or_try_init(ask).await?.as_deref())
     }
 
     /// Index of the genomaster that answered last.
@@ -345,9 +310,8 @@ impl Client {
         body: Vec<u8>,
         start: u64,
     ) -> Result<reqwest::Response, ClientError> {
-        let url = format!("{}{path}", at.url);
-        let mut call = self.http.request(method.clone(), url);
-        let receiver = self.receiver(at).await?;
+        let mut call = self.http.request(method.clone(), self.url(at, path));
+        let receiver = self.identity_of(at).await?.hotkey.as_deref();
         let hotkey = self.shared.credentials.hotkey.as_ref();
         if let (Some(receiver), Some(hotkey)) = (receiver, hotkey) {
             let path = format!("{}{path}", at.base);

@@ -77,6 +77,23 @@ pub(crate) async fn conclude(
     wait: Duration,
     shown: &mut Progress,
 ) -> Result<Option<String>> {
+    let results = concluded(coordinator, dir, dataset, options, wait, shown).await?;
+    if results.front.is_empty() {
+        return Ok(Some(no_front(&results.ended)));
+    }
+    print(&conclusion(&results))?;
+    Ok(None)
+}
+
+/// Like [`conclude`], but prints nothing.
+pub(crate) async fn concluded(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: naschain_train::Options,
+    wait: Duration,
+    shown: &mut Progress,
+) -> Result<Results> {
     let copied = |state: &RunState| {
         let (ended, front) = (state.ended_jobs().to_vec(), state.front());
         (ended, front, SearchExtent::of(state))
@@ -121,12 +138,7 @@ pub(crate) async fn conclude(
         }
     };
     shown.finish();
-    let results = results??;
-    if results.front.is_empty() {
-        return Ok(Some(no_front(&results.ended)));
-    }
-    print(&conclusion(&results))?;
-    Ok(None)
+    results?
 }
 
 /// Waits until the miners have delivered the models that they were asked for, or none came for as long

@@ -1,5 +1,6 @@
 //! `miner`: trains the genomes that a genomaster assigns to it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,17 @@ use crate::cli::caller_args::CallerArgs;
 use crate::cli::data_args::KeepImagesArgs;
 use crate::cli::data_cache_args::DataCacheArgs;
 use crate::cli::run_args::ComputeArgs;
-use crate::client::Client;
 use crate::client::transport::Transport;
+use crate::client::{Client, ClientError};
 use crate::files::user_state_folder;
 use crate::miner::Miner;
 use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::many_runs::Witnesses;
 use crate::miner::outbox;
 use crate::miner::progress_line;
 use crate::miner::trainer::Trainer;
+use crate::printable::is_logged;
 use crate::shutdown::shutdown;
 
 /// Flags of the command.
@@ -97,16 +100,23 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
     let client = Client::with(&cli.genomaster, credentials)?;
+    tokio::spawn(async move {
+        shutdown().await;
+        let _ = stop.send(true);
+    });
+    let Some(has_many_runs) = has_many_runs(&client, stopped.clone()).await? else {
+        return Ok(());
+    };
     let downloads = cli.data_cache.downloads(client.clone());
-    let transport = Transport::Http(client);
+    let transport = Transport::Http(client.clone());
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let dataset_cache = Arc::new(DatasetCache::with_downloads(downloads));
     let limit_bytes = cli.checkpoint_limit << 20;
     // By name: several miners of one machine may use the same folder.
     let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));
     let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
-    let witnessing = Arc::default();
-    let mut miners = JoinSet::new();
+    let (witnessing, witnesses) = (Arc::default(), Witnesses::default());
+    let mut miners: JoinSet<Result<Vec<Digest>>> = JoinSet::new();
     // Devices in turn, so that jobs are spread evenly.
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
@@ -125,21 +135,50 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             witnessing: Arc::clone(&witnessing),
             stop: stopped.clone(),
         };
-        miners.spawn(miner.work(None));
+        if has_many_runs {
+            miners.spawn(miner.work_for_many(client.clone(), witnesses.clone()));
+        } else {
+            miners.spawn(async { Ok(miner.work(None).await?.into_iter().collect()) });
+        }
     }
-    tokio::spawn(async move {
-        shutdown().await;
-        let _ = stop.send(true);
-    });
-    let mut unfinished = None;
+    let mut unfinished = BTreeSet::new();
     while let Some(ended) = miners.join_next().await {
-        unfinished = ended.context("a job panicked")??.or(unfinished);
+        unfinished.extend(ended.context("a job panicked")??);
     }
     progress_line::no_more_jobs();
-    if let Some(run) = unfinished {
+    for run in unfinished {
+        let transport = if has_many_runs {
+            Transport::Http(client.of_run(run))
+        } else {
+            transport.clone()
+        };
         leave(&transport, &name, run, cli.outbox.as_deref()).await;
     }
     Ok(())
+}
+
+/// Whether the genomaster has many runs; waits until it answers. `None` when the miner must stop.
+async fn has_many_runs(
+    client: &Client,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<Option<bool>> {
+    let mut failures = 0;
+    loop {
+        match client.has_many_runs().await {
+            Ok(has_many_runs) => return Ok(Some(has_many_runs)),
+            Err(ClientError::Unavailable(reason)) => {
+                failures += 1;
+                if is_logged(failures) {
+                    tracing::warn!("{reason} (failure {failures}); retrying");
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ASK_INTERVAL) => {}
+            _ = stopped.wait_for(|stop| *stop) => return Ok(None),
+        }
+    }
 }
 
 /// The default folder of checkpoints, if it can be used: without one a miner works, but trains again to
@@ -157,6 +196,9 @@ fn default_checkpoints() -> Option<PathBuf> {
         }
     }
 }
+
+/// Pause before a genomaster that did not answer is asked again.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time limit for leaving the run, so that a miner can stop while the genomaster is away.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod calibration;
+mod check_upload;
 pub(crate) mod compare;
 pub(crate) mod conclude;
 pub(crate) mod data_check;
@@ -12,13 +13,18 @@ pub(crate) mod miner_shortage;
 pub(crate) mod overfitting;
 pub(crate) mod predict;
 pub(crate) mod progress;
+pub(crate) mod remote;
+mod remote_runs;
 pub(crate) mod retrain;
 pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod selftest;
 pub(crate) mod serve;
+mod serve_home;
 pub(crate) mod show;
 pub(crate) mod speed;
+mod submit;
 mod synthetic_trainings;
 pub(crate) mod update;
+mod user;
 pub(crate) mod validate;

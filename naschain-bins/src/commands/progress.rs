@@ -34,6 +34,8 @@ enum ProgressOutput {
     Lines,
     /// A line for each verdict, or for several that come at once.
     Verdicts,
+    /// Nowhere.
+    Hidden,
 }
 
 /// Shows the progress of a run.
@@ -96,6 +98,11 @@ impl Progress {
         Progress::new(ProgressOutput::Verdicts, Estimate::new(load, None), ended)
     }
 
+    /// Of one of many runs, which is not shown.
+    pub(crate) fn hidden(load: Workload) -> Progress {
+        Progress::new(ProgressOutput::Hidden, Estimate::new(load, None), 0)
+    }
+
     fn new(place: ProgressOutput, estimate: Estimate, verdicts: usize) -> Progress {
         Progress {
             place,
@@ -135,12 +142,13 @@ impl Progress {
                     tracing::info!("{line}; {}", summary(state, left));
                 }
             }
+            ProgressOutput::Hidden => {}
         }
     }
 
     /// Shows the training of the front's models, once it has begun.
     pub(crate) fn show_front(&mut self, work: &FrontWork) {
-        if !work.has_begun() {
+        if !work.has_begun() || self.place == ProgressOutput::Hidden {
             return;
         }
         let begins = !std::mem::replace(&mut self.at_front, true);
@@ -150,7 +158,7 @@ impl Progress {
         }
         let expected = match self.place {
             // The speed of other machines says nothing about this one.
-            ProgressOutput::Verdicts => None,
+            ProgressOutput::Verdicts | ProgressOutput::Hidden => None,
             ProgressOutput::Bar | ProgressOutput::Lines => self.estimate.rate(),
         };
         let left = work.left(expected);

@@ -1,6 +1,6 @@
 //! `genomaster serve`: a genomaster for miners and validators, over HTTP.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ use crate::commands::conclude::{conclude, follow};
 use crate::commands::miner_shortage::warn_of_shortage;
 use crate::commands::progress::{Progress, Workload};
 use crate::commands::retrain::store_retrained;
+use crate::commands::serve_home::{HomeArgs, serve_home};
 use crate::coordinator::Coordinator;
+use crate::hosting::host::Registration;
 use crate::printable::counted;
 use crate::server;
 use crate::server::exams::Exams;
@@ -61,6 +63,15 @@ pub struct ServeArgs {
     /// follows from a secret in the run's folder.
     #[arg(long, help_heading = "Access", hide_short_help = true)]
     public_seeds: bool,
+    /// Serve any number of runs, which users create over HTTP, from this folder
+    ///
+    /// The folder has the users, their data sets and a folder for each run. `genomaster user add` adds
+    /// the first user; `genomaster submit` begins a run.
+    #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy"])]
+    home: Option<PathBuf>,
+    /// With --home, who may register: open, invited or closed
+    #[arg(long, help_heading = "Access", value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
+    registration: Registration,
     /// Admit new hotkeys without an entrance examination
     ///
     /// It is a training of about a second that detects machines that compute wrong results, and makes
@@ -74,6 +85,17 @@ pub struct ServeArgs {
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
     let listener = listen::bind(&args.listen).await?;
+    if let Some(home) = &args.home {
+        let home = HomeArgs {
+            dir: home.clone(),
+            store: args.common.store(),
+            registration: args.registration,
+            has_exams: !args.no_exam,
+            options: args.common.device.options(),
+            keep_mib: args.common.data.keep.keep_images,
+        };
+        return serve_home(home, listener, &args.access).await;
+    }
     let mut opened = args.access.open()?;
     let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
     if args.access.legacy {
@@ -184,7 +206,7 @@ fn tell_of_retraining(member: &Member, spec: &RunSpec) {
 }
 
 /// Ends only with an error.
-async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
+pub(super) async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
     match reader {
         Some(reader) => Ok(reader.run().await?),
         None => std::future::pending().await,

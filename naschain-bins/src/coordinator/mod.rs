@@ -25,7 +25,7 @@ mod signed;
 mod takeover;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -108,6 +108,7 @@ impl Coordinator {
             metrics: Metrics::default(),
             over: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             nonces: Arc::default(),
             settings,
             rules: spec.request_rules(),
@@ -163,6 +164,17 @@ impl Coordinator {
     /// Like [`Coordinator::unavailable`], with notification of changes.
     pub fn watch_unavailable(&self) -> watch::Receiver<Option<Unavailable>> {
         self.shared.unavailable.subscribe()
+    }
+
+    /// Hands out no jobs from now on, or again. Trainings in progress go on, and their results count.
+    pub fn pause(&self, paused: bool) {
+        self.shared.paused.store(paused, Ordering::Relaxed);
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Whether no jobs are handed out at present.
+    pub fn is_paused(&self) -> bool {
+        self.shared.paused.load(Ordering::Relaxed)
     }
 
     /// The genomaster's metrics.
@@ -260,6 +272,11 @@ impl Coordinator {
             // After the end all miners ask once more; this answers them without the leader.
             if self.is_done(miner) {
                 return Ok(JobReply::Finished);
+            }
+            if self.is_paused() {
+                self.use_unjournaled(proof).await?;
+                tokio::time::sleep(wait.min(MAX_HELD)).await;
+                return Ok(JobReply::Wait);
             }
             let event = Event::Request {
                 miner: miner.clone(),

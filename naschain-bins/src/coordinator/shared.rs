@@ -59,6 +59,8 @@ pub(crate) struct SharedState {
     /// Whether the search is finished, readable without the lock. No other data depends on it, so
     /// `Relaxed` is enough.
     pub(crate) finished: AtomicBool,
+    /// Whether no jobs are handed out at present.
+    pub(crate) paused: AtomicBool,
     /// Used nonces of signed requests. The server checks them before it sends a command, so a
     /// replayed request does not reach the leader.
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,

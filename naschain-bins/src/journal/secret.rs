@@ -31,9 +31,18 @@ pub(crate) async fn create_or_read_secret(
     }
     let drawn = RunSecret(random_bytes()?);
     let secret = place.share_secret(settings.digest(), drawn).await?;
-    create_folder(dir)?;
-    write_private(&path, format!("{}\n", Digest(secret.0)).as_bytes())?;
+    store_secret(dir, secret)?;
     Ok(Some(secret))
+}
+
+/// Writes the secret of a run into its folder, unless it is there.
+pub(crate) fn store_secret(dir: &Path, secret: RunSecret) -> Result<()> {
+    let path = dir.join(SECRET_FILE);
+    if path.exists() {
+        return Ok(());
+    }
+    create_folder(dir)?;
+    write_private(&path, format!("{}\n", Digest(secret.0)).as_bytes())
 }
 
 /// The secret of a run, if it has one.

@@ -6,6 +6,7 @@ mod delivery;
 pub(crate) mod exam;
 pub(crate) mod exercises;
 mod job_training;
+pub(crate) mod many_runs;
 pub(crate) mod outbox;
 mod pauses;
 mod persistence;
@@ -81,6 +82,16 @@ enum Next {
     Join(String),
 }
 
+/// How a request for work ended.
+enum Ended {
+    /// There may be more jobs.
+    Job,
+    /// The run is finished.
+    Run,
+    /// The miner must stop.
+    Stopped,
+}
+
 /// A run and its data.
 struct PreparedRun {
     spec: RunSpec,
@@ -101,46 +112,51 @@ impl Miner {
         };
         let mut failures = 0;
         while !*self.stop.borrow() {
-            match self.one_job(&mut prepared).await {
-                Ok(true) => failures = 0,
-                Ok(false) if !*self.stop.borrow() => return Ok(None),
-                Ok(false) => break,
+            match self.one_job(&mut prepared, WAIT_MS).await {
+                Ok(Ended::Job) => failures = 0,
+                Ok(Ended::Run) => {
+                    self.last_questions().await;
+                    tracing::info!("{}: the run is finished", self.name);
+                    return Ok(None);
+                }
+                Ok(Ended::Stopped) => break,
                 Err(error) => {
                     failures += 1;
-                    // The exponent is limited, so that the power does not overflow.
-                    let pause = (FIRST_PAUSE * 2_u32.pow(failures.min(10))).min(MAX_FAILURE_PAUSE);
-                    // The genomaster's texts may be part of it.
-                    let error = format!("{error:#}");
-                    let (name, error) = (&self.name, printable(&error));
-                    tracing::error!("{name}: {error}; retrying in {pause:?}");
-                    tokio::select! {
-                        _ = tokio::time::sleep(pause) => {}
-                        _ = stopped(&mut self.stop) => {}
-                    }
+                    self.pause_after(&error, failures).await;
                 }
             }
         }
         Ok(Some(prepared.spec.digest()))
     }
 
-    /// Requests a job and does it; returns whether there may be more jobs.
-    async fn one_job(&mut self, prepared: &mut PreparedRun) -> Result<bool> {
+    /// Pauses after the given number of failures in a row, of which this is the last.
+    async fn pause_after(&mut self, error: &anyhow::Error, failures: u32) {
+        // The exponent is limited, so that the power does not overflow.
+        let pause = (FIRST_PAUSE * 2_u32.pow(failures.min(10))).min(MAX_FAILURE_PAUSE);
+        // The genomaster's texts may be part of it.
+        let error = format!("{error:#}");
+        let (name, error) = (&self.name, printable(&error));
+        tracing::error!("{name}: {error}; retrying in {pause:?}");
+        tokio::select! {
+            _ = tokio::time::sleep(pause) => {}
+            _ = stopped(&mut self.stop) => {}
+        }
+    }
+
+    /// Requests a job, for which it waits at most `wait_ms` milliseconds, and does it.
+    async fn one_job(&mut self, prepared: &mut PreparedRun, wait_ms: u64) -> Result<Ended> {
         let run = prepared.spec.digest();
-        match self.next_job(run).await? {
-            None => return Ok(false),
+        match self.next_job(run, wait_ms).await? {
+            None => return Ok(Ended::Stopped),
             Some(Next::Join(reason)) => {
                 tracing::info!("{}: joining again: {reason}", self.name);
                 match self.prepare(None).await? {
                     Some(other) => *prepared = other,
-                    None => return Ok(false),
+                    None => return Ok(Ended::Stopped),
                 }
             }
             Some(Next::Reply(JobReply::Wait)) => {}
-            Some(Next::Reply(JobReply::Finished)) => {
-                self.last_questions().await;
-                tracing::info!("{}: the run is finished", self.name);
-                return Ok(false);
-            }
+            Some(Next::Reply(JobReply::Finished)) => return Ok(Ended::Run),
             Some(Next::Reply(JobReply::Job(job))) => {
                 ensure!(
                     job.run == run,
@@ -159,7 +175,7 @@ impl Miner {
                 }
             }
         }
-        Ok(true)
+        Ok(Ended::Job)
     }
 
     /// Fetches the run's specification, loads its data and joins; `None` when the miner must stop.
@@ -245,10 +261,10 @@ impl Miner {
         }
     }
 
-    async fn next_job(&mut self, run: Digest) -> Result<Option<Next>> {
+    async fn next_job(&mut self, run: Digest, wait_ms: u64) -> Result<Option<Next>> {
         let (transport, name) = (self.transport.clone(), self.name.clone());
         self.persist(|| async {
-            match transport.request(&name, run, WAIT_MS).await {
+            match transport.request(&name, run, wait_ms).await {
                 Ok(reply) => Ok(Next::Reply(reply)),
                 // Its place has expired, or the genomaster was restarted with a new run.
                 Err(TransportError::NotJoined(reason) | TransportError::OtherRun(reason)) => {

@@ -11,6 +11,7 @@ use naschain_identity::Hotkey;
 use naschain_run::ProblemKind;
 
 /// Access rules of the HTTP server.
+#[derive(Clone)]
 pub struct Access {
     /// The genomaster's hotkey; without one, requests are not signed and the names of miners are
     /// not verified.
@@ -24,6 +25,8 @@ pub struct Access {
     pub uids_have_tokens: bool,
     /// Whether GET and HEAD requests need no signature.
     pub open_reads: bool,
+    /// Whether also signed reads are only for miners that may join.
+    pub is_private: bool,
     /// Requests per second for each hotkey; 0 means no limit.
     pub rate_per_key: u32,
     /// Requests per second for each non-loopback address; 0 means no limit.
@@ -44,6 +47,7 @@ impl Default for Access {
             registrations: None,
             uids_have_tokens: false,
             open_reads: false,
+            is_private: false,
             rate_per_key: 100,
             rate_per_address: 1000,
             new_hotkeys: 1000,

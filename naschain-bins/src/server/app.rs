@@ -10,6 +10,7 @@ use crate::coordinator::Coordinator;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
 use crate::server::problem::ErrorResponse;
+use crate::server::work_account::WorkAccount;
 use naschain_run::HistoryChain;
 
 /// The answer of a route.
@@ -20,6 +21,8 @@ pub(crate) type Reply<T> = Result<T, ErrorResponse>;
 pub(crate) struct App {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) auth: Arc<Authenticator>,
+    /// Whose work the jobs are, at a genomaster with many runs.
+    pub(crate) account: Option<Arc<WorkAccount>>,
     /// Kept between requests, so that a request hashes only the jobs that have ended since the
     /// last. Held while waiting for the state, so it is an asynchronous lock.
     pub(crate) chain: Arc<Mutex<HistoryChain>>,

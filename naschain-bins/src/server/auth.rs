@@ -16,17 +16,15 @@ use crate::clock;
 use crate::server::access::Access;
 use crate::server::canonical_path::check_path_is_canonical;
 use crate::server::exams::Exams;
-use crate::server::limits::{RateLimit, max_body_bytes, network};
+use crate::server::limits::{max_body_bytes, network};
 use crate::server::problem::ErrorResponse;
+use crate::server::rates::Rates;
 use naschain_identity::{Auth, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, ProblemKind, Proof};
 
 /// Timeout for receiving a request body, so that a slow client does not hold its connection
 /// forever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Period of the limit on new hotkeys: about as long as an idle one keeps its place, so that one
-/// network cannot fill all places.
-const NEW_HOTKEYS_PERIOD: Duration = Duration::from_secs(600);
 /// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
@@ -36,9 +34,7 @@ pub struct Authenticator {
     pub(super) access: Access,
     /// The run's nonces, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
-    per_key: Mutex<RateLimit<String>>,
-    per_address: Mutex<RateLimit<IpAddr>>,
-    new_hotkeys: Mutex<RateLimit<Option<IpAddr>>>,
+    rates: Arc<Rates>,
     exams: Option<Arc<Exams>>,
 }
 
@@ -98,10 +94,18 @@ impl Authenticator {
     pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
         Authenticator {
             nonces,
-            per_key: Mutex::new(RateLimit::new(access.rate_per_key)),
-            per_address: Mutex::new(RateLimit::new(access.rate_per_address)),
-            new_hotkeys: Mutex::new(RateLimit::in_period(access.new_hotkeys, NEW_HOTKEYS_PERIOD)),
+            rates: Arc::new(Rates::new(&access)),
             access,
+            exams: None,
+        }
+    }
+
+    /// For another run of the same server, whose rate limits it shares.
+    pub(crate) fn for_run(&self, access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
+        Authenticator {
+            access,
+            nonces,
+            rates: self.rates.clone(),
             exams: None,
         }
     }
@@ -150,17 +154,16 @@ impl Authenticator {
         if self.access.allow_list.is_some() {
             return Ok(());
         }
-        lock(&self.new_hotkeys).take(from, clock::now()).map_err(|wait| {
-            let seconds = wait.as_secs() + 1;
-            let limit = self.access.new_hotkeys;
-            let from = from.map_or("this machine".to_owned(), |from| format!("the network of {from}"));
-            let detail = format!(
-                "{limit} new hotkeys have joined from {from} within ten minutes, which is the maximum; the next may join in {seconds} s"
-            );
-            let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-            failure.retry_after_seconds = Some(seconds);
-            failure
-        })
+        self.rates.check_new_hotkey(from, self.access.new_hotkeys)
+    }
+
+    /// Uses the nonce of a signed request that concerns no run.
+    pub(crate) fn use_nonce(&self, caller: &Caller) -> Result<(), ErrorResponse> {
+        if let Some(proof) = &caller.proof {
+            let now_ns = clock::unix_nanos();
+            lock(&self.nonces).accept(&proof.hotkey, proof.nonce, now_ns)?;
+        }
+        Ok(())
     }
 
     /// The client's address, `None` for this machine.
@@ -177,16 +180,6 @@ impl Authenticator {
             .or(direct)
             .filter(|address| !address.is_loopback())?;
         Some(network(address))
-    }
-
-    fn check_rate<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), ErrorResponse> {
-        lock(limit).take(who, clock::now()).map_err(|wait| {
-            let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
-            let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-            // The header has whole seconds, so round up.
-            failure.retry_after_seconds = Some(wait.as_secs() + 1);
-            failure
-        })
     }
 
     /// Verifies the signature of a request, if one is required.
@@ -216,7 +209,7 @@ impl Authenticator {
         auth.check(message, receiver.address(), now_ns)?;
         // After the signature: otherwise anybody could use up the rate of another hotkey. Before
         // the nonce: a request that is refused for its rate may be sent again.
-        Self::check_rate(&self.per_key, auth.hotkey.clone())?;
+        self.rates.check_key(&auth.hotkey)?;
         // Parts of files are not journaled, and need not be JSON.
         let is_part = parts.method == Method::PUT;
         let mut nonces = lock(&self.nonces);
@@ -227,6 +220,9 @@ impl Authenticator {
             nonces.check(&auth.hotkey, auth.nonce)?;
         }
         drop(nonces);
+        if self.access.is_private {
+            self.access.check_may_join(Some(&auth.hotkey))?;
+        }
         let proof = Proof::new(&auth, message);
         if proof.is_none() && !is_part {
             let detail = "the body is not UTF-8, so it is not JSON";
@@ -248,7 +244,7 @@ impl Authenticator {
         let (mut parts, body) = request.into_parts();
         let address = self.remote_address(&parts);
         if let Some(address) = address {
-            Self::check_rate(&self.per_address, address)?;
+            self.rates.check_address(address)?;
         }
         parts.extensions.insert(RemoteAddress(address));
         let path_bytes = parts.uri.to_string().len();
@@ -280,6 +276,22 @@ pub(crate) async fn authenticate(
     match auth.check_request(request, true).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
+    }
+}
+
+/// Middleware for paths whose bodies are not read into memory: checks only rates.
+pub(crate) async fn check_address(
+    State(auth): State<Arc<Authenticator>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let checked = auth
+        .remote_address(&parts)
+        .map(|from| auth.rates.check_address(from));
+    match checked {
+        Some(Err(failure)) => failure.into_response(),
+        _ => next.run(Request::from_parts(parts, body)).await,
     }
 }
 

@@ -1,9 +1,7 @@
 //! Files from miners: checkpoints by which the referee decided or from which a job continues, and
 //! delivered weights.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::ErrorKind;
 
 use axum::extract::{Path as UrlPath, State};
 use axum::http::HeaderMap;
@@ -13,7 +11,7 @@ use naschain_run::ProblemKind;
 use crate::coordinator::deliveries::{delivered_file, state_file};
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
-use crate::server::ranges::{FileRange, MAX_RANGE_BYTES, digest_in_path, range_start, respond};
+use crate::server::ranges::{MAX_RANGE_BYTES, digest_in_path, range_start, read_range, respond};
 
 /// `GET /v1/files/{digest}`: the checkpoint with this state, or the weights of the training with this
 /// digest. With `Range: bytes=N-` from byte N on. Always at most 1 MiB.
@@ -51,40 +49,4 @@ pub(super) async fn file(
         }
     };
     Ok(respond(found, share))
-}
-
-fn read_range(path: &Path, start: u64) -> std::io::Result<FileRange> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    if start >= size {
-        let text = format!("the range begins at {start}; the file has {size} bytes");
-        return Err(std::io::Error::new(ErrorKind::InvalidInput, text));
-    }
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_RANGE_BYTES).read_to_end(&mut bytes)?;
-    Ok(FileRange { bytes, start, size })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_folder::test_folder;
-
-    #[test]
-    fn a_file_is_read_in_ranges() {
-        let dir = test_folder("ranges");
-        let path = dir.join("file");
-        let content: Vec<u8> = (0..MAX_RANGE_BYTES + 10).map(|i| i as u8).collect();
-        std::fs::write(&path, &content).unwrap();
-        let first = read_range(&path, 0).unwrap();
-        let rest = read_range(&path, first.bytes.len() as u64).unwrap();
-        assert_eq!([first.bytes, rest.bytes].concat(), content);
-        assert_eq!(
-            (rest.start, rest.size),
-            (MAX_RANGE_BYTES, content.len() as u64)
-        );
-        assert!(read_range(&path, content.len() as u64).is_err());
-        std::fs::remove_dir_all(dir).unwrap();
-    }
 }

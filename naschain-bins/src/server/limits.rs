@@ -101,6 +101,8 @@ pub(crate) fn max_body_bytes(route: &str) -> usize {
         // Up to 64 states.
         "/v1/questions/{question}/states" => MAX_BODY_BYTES,
         "/v1/questions/{question}/file" => MAX_PART_BYTES,
+        // Settings and an allow-list.
+        "/v1/runs" | "/v1/uploads" => MAX_PART_BYTES,
         // A genome of at most 8,192 characters and three numbers.
         "/finish_job" => MAX_BODY_BYTES,
         _ => 1024,

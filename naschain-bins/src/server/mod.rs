@@ -2,15 +2,15 @@
 
 pub(crate) mod access;
 pub(crate) mod allow_list;
-mod app;
+pub(crate) mod app;
 pub(crate) mod auth;
-mod budget;
-mod canonical_path;
+pub(crate) mod budget;
+pub(crate) mod canonical_path;
 mod data;
 mod events;
 mod evidence;
 pub(crate) mod exams;
-mod health;
+pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod legacy;
 pub(crate) mod limits;
@@ -20,9 +20,11 @@ mod passes;
 mod pauses;
 pub(crate) mod problem;
 mod questions;
-mod ranges;
+pub(crate) mod ranges;
+mod rates;
 pub(crate) mod registrations;
-mod requests;
+pub(crate) mod requests;
+pub(crate) mod work_account;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,7 @@ use crate::server::limits::{MAX_PART_BYTES, NetworkLimit};
 use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::{Body, MAX_WAIT_MS, check_run};
+use crate::server::work_account::WorkAccount;
 use naschain_run::{
     ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
     LeaveRequest, ProblemKind, ResultRequest, RunSpec, lease_in_path,
@@ -61,7 +64,26 @@ pub fn router(
     auth: Arc<Authenticator>,
     legacy: Option<Legacy>,
 ) -> Router {
+    routes(coordinator, auth, legacy, None)
+}
+
+/// The routes of one of many runs, whose jobs are charged to its owner.
+pub(crate) fn hosted_router(
+    coordinator: Arc<Coordinator>,
+    auth: Arc<Authenticator>,
+    account: Option<Arc<WorkAccount>>,
+) -> Router {
+    routes(coordinator, auth, None, account)
+}
+
+fn routes(
+    coordinator: Arc<Coordinator>,
+    auth: Arc<Authenticator>,
+    legacy: Option<Legacy>,
+    account: Option<Arc<WorkAccount>>,
+) -> Router {
     let app = App {
+        account,
         chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
         coordinator: coordinator.clone(),
         auth: auth.clone(),
@@ -155,6 +177,7 @@ fn routes_about_itself(app: App) -> Router {
 async fn identity(State(app): State<App>) -> Json<Identity> {
     Json(Identity {
         hotkey: app.auth.hotkey().map(|key| key.address().to_owned()),
+        has_many_runs: false,
     })
 }
 
@@ -243,7 +266,10 @@ async fn leave(
 
 async fn jobs(
     State(App {
-        coordinator, auth, ..
+        coordinator,
+        auth,
+        account,
+        ..
     }): State<App>,
     Extension(caller): Extension<Caller>,
     Body(request): Body<JobRequest>,
@@ -259,6 +285,9 @@ async fn jobs(
         .await?;
     if let JobReply::Job(job) = &reply {
         tracing::debug!("{} takes {} under {}", request.miner, job.job, job.lease);
+        if let Some(account) = account {
+            account.charge(coordinator.spec(), job);
+        }
     }
     Ok(Json(reply))
 }
@@ -279,7 +308,11 @@ async fn heartbeat(
 }
 
 async fn result(
-    State(coordinator): CoordinatorState,
+    State(App {
+        coordinator,
+        account,
+        ..
+    }): State<App>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
     Body(request): Body<ResultRequest>,
@@ -294,6 +327,9 @@ async fn result(
     let submit = coordinator.submit(miner, lease, request.row(), caller.proof);
     if submit.await? {
         tracing::debug!("{miner} answers under {lease}");
+        if let Some(account) = account {
+            account.answered(lease);
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,10 +12,10 @@ use naschain_run::{ProblemKind, RequestRules};
 
 /// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
 /// reply.
-pub(super) const MAX_WAIT_MS: u64 = 30_000;
+pub(crate) const MAX_WAIT_MS: u64 = 30_000;
 
 /// A request must be for this run; a signed one must name it.
-pub(super) fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Reply<()> {
+pub(crate) fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Reply<()> {
     let run = rules.run;
     match named {
         Some(other) if other != run => {
@@ -31,7 +31,7 @@ pub(super) fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRu
 }
 
 /// A JSON body whose errors are problem documents too.
-pub(super) struct Body<T>(pub(super) T);
+pub(crate) struct Body<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ErrorResponse;

@@ -27,6 +27,11 @@ impl JobBoard {
         self.jobs.find(job).map(|job| job.flops)
     }
 
+    /// Whether there is a seat that nobody has begun to train.
+    pub fn has_free_seats(&self) -> bool {
+        !self.open_seats.is_empty() || !self.stealable.is_empty()
+    }
+
     /// Number of active leases.
     pub fn active_leases(&self) -> usize {
         self.leases.len()

@@ -41,7 +41,10 @@ fn spec(seed: u64) -> RunSpec {
 async fn serve(shown: &Shown) -> String {
     let identity = async || {
         let hotkey = Some(key().address().to_owned());
-        Json(Identity { hotkey })
+        Json(Identity {
+            hotkey,
+            has_many_runs: false,
+        })
     };
     let run = async |State(shown): State<Shown>| Json(shown.lock().unwrap().0.clone());
     let jobs = async |State(shown): State<Shown>| {

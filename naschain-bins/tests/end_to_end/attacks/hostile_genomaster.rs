@@ -91,7 +91,10 @@ async fn endless_list(spec: RunSpec, bytes: usize) -> (String, Arc<AtomicUsize>)
     };
     let (entries, last) = (Vec::new(), 0);
     let journal = JournalPage { entries, last };
-    let identity = Identity { hotkey: None };
+    let identity = Identity {
+        hotkey: None,
+        has_many_runs: false,
+    };
     let router = Router::new()
         .route("/identity", get(async move || Json(identity)))
         .route("/v1/run", get(async move || Json(spec)))

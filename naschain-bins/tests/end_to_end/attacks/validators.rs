@@ -50,7 +50,10 @@ impl Shown {
 pub(super) async fn tell(lie: &Lie) -> String {
     let identity = async |State(lie): State<Lie>| {
         let hotkey = lie.lock().unwrap().hotkey.clone();
-        Json(Identity { hotkey })
+        Json(Identity {
+            hotkey,
+            has_many_runs: false,
+        })
     };
     let run = async |State(lie): State<Lie>| Json(lie.lock().unwrap().spec.clone());
     let batches = async |State(lie): State<Lie>, Query(After { after }): Query<After>| {

@@ -1,0 +1,92 @@
+//! Who a genomaster is, and which of its runs a client calls.
+
+use naschain_core::Digest;
+use naschain_identity::ss58;
+use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
+
+use crate::client::error::refused;
+use crate::client::genomaster::{Genomaster, shown};
+use crate::client::response::{MAX_OBJECT_BYTES, checked, read};
+use crate::client::{Client, ClientError};
+use crate::printable::printable;
+
+impl Client {
+    /// The address of the genomaster that answered last, if it has one. The first answer of each
+    /// genomaster is kept, so requests remain signed for that address: another server cannot take
+    /// over.
+    pub async fn genomaster(&self) -> Result<Option<&str>, ClientError> {
+        Ok(self.identity().await?.hotkey.as_deref())
+    }
+
+    /// Whether the genomaster has many runs.
+    pub(crate) async fn has_many_runs(&self) -> Result<bool, ClientError> {
+        Ok(self.identity().await?.has_many_runs)
+    }
+
+    /// Asks a genomaster with many runs for one to work for.
+    pub(crate) async fn assignment(
+        &self,
+        request: &AssignmentRequest,
+    ) -> Result<AssignmentReply, ClientError> {
+        let response = self.post("/v1/assignments", request).await?;
+        read(response, MAX_OBJECT_BYTES).await
+    }
+
+    /// The same for one run of a genomaster with many.
+    pub(crate) fn of_run(&self, run: Digest) -> Client {
+        Client {
+            run: Some(run),
+            ..self.clone()
+        }
+    }
+
+    /// The URL of a path of the run. The signature covers the path alone, as at a genomaster with one
+    /// run.
+    pub(super) fn url(&self, at: &Genomaster, path: &str) -> String {
+        let within = path.strip_prefix("/v1/");
+        match (self.run, within) {
+            (Some(run), Some(within)) => format!("{}/v1/runs/{run}/{within}", at.url),
+            _ => format!("{}{path}", at.url),
+        }
+    }
+
+    async fn identity(&self) -> Result<&Identity, ClientError> {
+        let which = self.leading();
+        let identity = self.identity_of(&self.shared.genomasters[which]).await;
+        self.noted(which, identity)
+    }
+
+    pub(super) async fn identity_of<'a>(
+        &self,
+        at: &'a Genomaster,
+    ) -> Result<&'a Identity, ClientError> {
+        at.identity.get_or_try_init(|| self.ask_identity(at)).await
+    }
+
+    async fn ask_identity(&self, at: &Genomaster) -> Result<Identity, ClientError> {
+        let call = self.http.get(format!("{}/identity", at.url));
+        let response = checked(call).await?;
+        let identity: Identity = read(response, MAX_OBJECT_BYTES).await?;
+        let hotkey = &identity.hotkey;
+        if let Some(Err(error)) = hotkey.as_deref().map(ss58::decode) {
+            let detail = format!(
+                "the hotkey of the genomaster at {}: {error}",
+                shown(&at.url)
+            );
+            let detail = printable(&detail).into_owned();
+            return Err(refused(ProblemKind::OtherGenomaster, detail));
+        }
+        let wanted = &self.shared.credentials.genomaster;
+        if wanted.is_some() && hotkey != wanted {
+            let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
+            let detail = format!(
+                "the genomaster at {} is {}, not {}",
+                shown(&at.url),
+                found.unwrap_or("without a hotkey"),
+                wanted.unwrap_or_default()
+            );
+            return Err(refused(ProblemKind::OtherGenomaster, detail));
+        }
+        Ok(identity)
+    }
+}

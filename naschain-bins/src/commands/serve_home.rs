@@ -1,0 +1,142 @@
+//! `genomaster serve --home`: a genomaster with many runs.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use naschain_train::Options;
+use tokio::net::TcpListener;
+
+use crate::cli::access_args::AccessArgs;
+use crate::cli::program::print;
+use crate::commands::conclude::{concluded, follow};
+use crate::commands::progress::{Progress, Workload};
+use crate::commands::serve::read_registrations;
+use crate::home::{Home, HomePlace};
+use crate::hosting::host::{Followed, Host, HostSettings, Registration};
+use crate::hosting::routes::router;
+use crate::journal::store::JournalPlace;
+use crate::printable::counted;
+use crate::server::auth::Authenticator;
+use crate::server::listen;
+use crate::shutdown::shutdown;
+
+/// Pause before a run's files are written again after a failure, for example on a full disk.
+const CONCLUDE_RETRY: Duration = Duration::from_secs(30);
+/// How long the end of a run waits for a model that miners were asked for, without any that comes.
+const MODEL_WAIT: Duration = Duration::from_secs(120);
+
+/// The flags of `serve` that a genomaster with many runs uses, besides those about access.
+pub(super) struct HomeArgs {
+    pub(super) dir: PathBuf,
+    pub(super) store: Option<JournalPlace>,
+    pub(super) registration: Registration,
+    pub(super) has_exams: bool,
+    pub(super) options: Options,
+    pub(super) keep_mib: u64,
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub(super) async fn serve_home(
+    args: HomeArgs,
+    listener: TcpListener,
+    access: &AccessArgs,
+) -> Result<()> {
+    let mut opened = access.open()?;
+    let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
+    let place = HomePlace::new(&args.dir, args.store.as_ref())?;
+    let home = Home::open(&args.dir, place).await?;
+    let is_signed = opened.is_signed();
+    let settings = HostSettings {
+        access: opened.access().clone(),
+        registration: args.registration,
+        coordinator: opened.settings(),
+        has_exams: is_signed && args.has_exams,
+        options: args.options,
+        keep_mib: args.keep_mib,
+        follow: follow_run,
+    };
+    if !is_signed {
+        tracing::warn!(
+            "UNSIGNED: requests of miners are not authenticated; any client that reaches this address can act as any miner"
+        );
+    }
+    let has_users = !home.users().await?.is_empty();
+    let auth = Authenticator::new(settings.access.clone(), Arc::default());
+    let host = Host::start(home, settings, Arc::new(auth)).await?;
+    let open = host.open_runs().len();
+    tracing::info!("{} in {}", counted(open, "open run"), args.dir.display());
+    if !has_users && args.registration == Registration::Closed {
+        tracing::warn!(
+            "there is no user yet; add one with: genomaster user add NAME --admin --home {}",
+            args.dir.display()
+        );
+    }
+    let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
+    print(&format!(
+        "listening on {scheme}://{}\n",
+        listener.local_addr()?
+    ))?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let listening = opened.listening.clone();
+    let served = listen::serve(listener, router(host.clone()), listening, stopped);
+    let mut server = tokio::spawn(served);
+    let result = tokio::select! {
+        result = &mut server => result?.context("the server ended"),
+        result = &mut reading => result?,
+        _ = shutdown() => {
+            tracing::info!("stopping: answering open requests, accepting no new ones");
+            Ok(())
+        }
+    };
+    for run in host.open_runs() {
+        run.coordinator.release_waiting();
+    }
+    if stop.send(()).is_ok() {
+        let _ = server.await;
+    }
+    host.close_all().await?;
+    result
+}
+
+/// Follows a run to its end, or until it is stopped, and writes its files.
+fn follow_run(followed: Followed) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+    Box::pin(async move {
+        let Followed {
+            coordinator,
+            dir,
+            dataset,
+            options,
+            mut stop,
+        } = followed;
+        let load = Workload::new(coordinator.spec(), dataset.test.len());
+        let mut shown = Progress::hidden(load);
+        tokio::select! {
+            followed = follow(&coordinator, &dir, &mut shown, |_| false) => {
+                followed?;
+            }
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        loop {
+            // What has ended since the run was stopped.
+            follow(&coordinator, &dir, &mut shown, |_| true).await?;
+            let files = concluded(
+                &coordinator,
+                &dir,
+                &dataset,
+                options,
+                MODEL_WAIT,
+                &mut shown,
+            );
+            match files.await {
+                Ok(_) => return Ok(()),
+                Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
+            }
+            tokio::time::sleep(CONCLUDE_RETRY).await;
+        }
+    })
+}

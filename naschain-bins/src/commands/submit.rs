@@ -1,0 +1,219 @@
+//! `genomaster submit`: begins a run at a genomaster with many.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use naschain_core::Digest;
+use naschain_train::{DataName, Dataset};
+
+use crate::cli::data_args::DataArgs;
+use crate::cli::run_args::RunArgs;
+use crate::cli::user_args::UserClientArgs;
+use crate::client::users::UserClient;
+use crate::home::runs::Settings;
+use crate::hosting::data_routes::DataInfo;
+use crate::hosting::planning::settings_of;
+use crate::hosting::run_routes::{NewRun, RunInfo};
+use crate::hosting::upload_routes::{NewUpload, UploadInfo, UploadState};
+use crate::printable::printable;
+
+/// How often the genomaster is asked whether it has read an upload.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct SubmitArgs {
+    #[command(flatten)]
+    user: UserClientArgs,
+    /// What the run is called [default: the name of the data]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A data set that the genomaster has, by its digest, instead of --data
+    #[arg(long, value_name = "DIGEST", conflicts_with = "data")]
+    data_digest: Option<Digest>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Let everybody read the run
+    #[arg(long)]
+    public: bool,
+    /// File of the miners that may train the run, and so see its data: a hotkey's address and its
+    /// owner's name on each line [default: all that the genomaster admits]
+    #[arg(long, value_name = "FILE")]
+    miners: Option<PathBuf>,
+    /// Under what terms others may use the data
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    licence: String,
+    #[command(flatten)]
+    settings: SettingsFlags,
+}
+
+/// The flags of a search, as the genomaster gets them.
+#[derive(Clone, Debug)]
+struct SettingsFlags(Settings);
+
+impl Args for SettingsFlags {
+    fn augment_args(command: Command) -> Command {
+        RunArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        RunArgs::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for SettingsFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(SettingsFlags(settings_of(matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = settings_of(matches);
+        Ok(())
+    }
+}
+
+/// Uploads the data, unless the genomaster has it, and begins the run. Returns what to print.
+pub(super) async fn submit(args: SubmitArgs) -> Result<String> {
+    let client = args.user.client()?;
+    let (data, shown) = data_of(&args, &client).await?;
+    let miners = match &args.miners {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            text.with_context(|| format!("cannot read {}", file.display()))?
+        }
+        None => String::new(),
+    };
+    let new = NewRun {
+        name: args.name.unwrap_or(shown),
+        data,
+        settings: args.settings.0,
+        public: args.public,
+        miners,
+    };
+    let run: RunInfo = client.post("/v1/runs", &new).await?;
+    Ok(format!(
+        "{}\nfollow it: genomaster status {}\n",
+        run.id, run.id
+    ))
+}
+
+/// How the request names the data, and what it is called.
+async fn data_of(args: &SubmitArgs, client: &UserClient) -> Result<(String, String)> {
+    if let Some(digest) = args.data_digest {
+        let shown = digest.to_string()[..8].to_owned();
+        return Ok((digest.to_string(), shown));
+    }
+    let name = args.data.name()?;
+    if name == DataName::Digits {
+        return Ok((name.to_string(), name.to_string()));
+    }
+    let place = args.data.place()?;
+    let place = place.context("--data has no files")?;
+    let shown = place
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let loading = args.data.clone();
+    let loaded = tokio::task::spawn_blocking(move || loading.load()).await??;
+    let digest = loaded.digest();
+    let known: Vec<DataInfo> = client.get("/v1/data-sets").await?;
+    if !known.iter().any(|data| data.digest == digest) {
+        let size = args.data.image_size;
+        upload(
+            args,
+            client,
+            &place,
+            &loaded,
+            size.map(|size| size.to_string()),
+        )
+        .await?;
+    }
+    Ok((digest.to_string(), shown))
+}
+
+/// Uploads the files of a data set, and waits until the genomaster has read them.
+async fn upload(
+    args: &SubmitArgs,
+    client: &UserClient,
+    place: &Path,
+    dataset: &Dataset,
+    image_size: Option<String>,
+) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("naschain-submit-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let _removed = RemovedFolder(folder.clone());
+    let file = if place.is_file() {
+        place.to_owned()
+    } else {
+        let (from, to) = (place.to_owned(), folder.join("data.tar"));
+        let packed = to.clone();
+        tokio::task::spawn_blocking(move || pack(&from, &packed)).await??;
+        to
+    };
+    let named = place.file_name().unwrap_or_default().to_string_lossy();
+    let new = NewUpload {
+        name: args.name.clone().unwrap_or_else(|| named.to_string()),
+        file_name: file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        bytes: std::fs::metadata(&file)?.len(),
+        licence: args.licence.clone(),
+        public: false,
+        image_size,
+    };
+    let begun: UploadInfo = client.post("/v1/uploads", &new).await?;
+    tracing::info!("uploading {} MiB", new.bytes.div_ceil(1 << 20));
+    let mut told = 0;
+    let shown = |arrived: u64| {
+        let tenth = arrived * 10 / new.bytes.max(1);
+        if tenth > told {
+            told = tenth;
+            tracing::info!("{}0 % uploaded", tenth);
+        }
+    };
+    client.upload(&begun.id, &file, shown).await?;
+    loop {
+        let info: UploadInfo = client.get(&format!("/v1/uploads/{}", begun.id)).await?;
+        match info.state {
+            UploadState::Stored => {
+                let found = info.data.context("the genomaster gave no digest")?;
+                anyhow::ensure!(
+                    found == dataset.digest(),
+                    "the genomaster has read other data than this machine: {found}, not {}; it may be of another version",
+                    dataset.digest()
+                );
+                return Ok(());
+            }
+            UploadState::Refused => {
+                let problem = info.problem.unwrap_or_default();
+                bail!("the genomaster refused the data: {}", printable(&problem));
+            }
+            UploadState::Receiving | UploadState::Checking => {}
+        }
+        tokio::time::sleep(CHECK_INTERVAL).await;
+    }
+}
+
+/// Packs a folder.
+fn pack(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("cannot pack {}", from.display());
+    let mut tar = tar::Builder::new(File::create(to).with_context(context)?);
+    tar.append_dir_all("data", from).with_context(context)?;
+    tar.into_inner().with_context(context)?;
+    Ok(())
+}
+
+/// A folder that is deleted in the end.
+struct RemovedFolder(PathBuf);
+
+impl Drop for RemovedFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

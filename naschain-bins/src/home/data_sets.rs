@@ -1,0 +1,133 @@
+//! The data sets of a home, each stored once by its digest, however many users have it.
+
+use anyhow::Result;
+use naschain_core::Digest;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::home::{Home, now_s};
+
+/// A data set of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredData {
+    pub(crate) digest: Digest,
+    pub(crate) owner: String,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// The name of its format, as runs have it, such as `folder-3x32x32`.
+    pub(crate) kind: String,
+    /// Under what terms others may use it, in its owner's words.
+    pub(crate) licence: String,
+    /// Whether everybody may use it.
+    pub(crate) is_public: bool,
+    pub(crate) bytes: u64,
+    pub(crate) train_images: u64,
+    pub(crate) test_images: u64,
+    pub(crate) classes: u64,
+    pub(crate) created_s: i64,
+}
+
+impl StoredData {
+    fn from_row(row: &AnyRow) -> Result<StoredData> {
+        let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
+        let number =
+            |column: &str| -> Result<u64> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };
+        Ok(StoredData {
+            digest: text("digest")?.parse()?,
+            owner: text("owner")?,
+            name: text("name")?,
+            kind: text("kind")?,
+            licence: text("licence")?,
+            is_public: number("is_public")? != 0,
+            bytes: number("bytes")?,
+            train_images: number("train_images")?,
+            test_images: number("test_images")?,
+            classes: number("classes")?,
+            created_s: row.try_get("created_s")?,
+        })
+    }
+}
+
+impl Home {
+    /// Adds a data set of a user, or changes its name, licence and visibility.
+    pub(crate) async fn add_data(&self, data: &StoredData) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO data_sets
+               (digest, owner, name, kind, licence, is_public, bytes, train_images, test_images, classes, created_s)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             ON CONFLICT (digest, owner) DO UPDATE
+             SET name = excluded.name, licence = excluded.licence, is_public = excluded.is_public",
+        )
+        .bind(data.digest.to_string())
+        .bind(&data.owner)
+        .bind(&data.name)
+        .bind(&data.kind)
+        .bind(&data.licence)
+        .bind(i64::from(data.is_public))
+        .bind(i64::try_from(data.bytes)?)
+        .bind(i64::try_from(data.train_images)?)
+        .bind(i64::try_from(data.test_images)?)
+        .bind(i64::try_from(data.classes)?)
+        .bind(now_s())
+        .execute(&self.database.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The data set with this digest that this user may use: the user's own, or a public one.
+    pub(crate) async fn data_for(&self, digest: Digest, user: &str) -> Result<Option<StoredData>> {
+        let row = sqlx::query(
+            "SELECT * FROM data_sets WHERE digest = $1 AND (owner = $2 OR is_public = 1)
+             ORDER BY CASE WHEN owner = $2 THEN 0 ELSE 1 END, created_s LIMIT 1",
+        )
+        .bind(digest.to_string())
+        .bind(user)
+        .fetch_optional(&self.database.pool)
+        .await?;
+        row.as_ref().map(StoredData::from_row).transpose()
+    }
+
+    /// The data sets that a user may use, by name.
+    pub(crate) async fn data_sets(&self, user: &str) -> Result<Vec<StoredData>> {
+        let rows = sqlx::query(
+            "SELECT * FROM data_sets WHERE owner = $1 OR is_public = 1 ORDER BY name, digest LIMIT 10000",
+        )
+        .bind(user)
+        .fetch_all(&self.database.pool)
+        .await?;
+        rows.iter().map(StoredData::from_row).collect()
+    }
+
+    /// The bytes of all data sets of a user.
+    pub(crate) async fn stored_bytes(&self, user: &str) -> Result<u64> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM data_sets WHERE owner = $1",
+        )
+        .bind(user)
+        .fetch_one(&self.database.pool)
+        .await?;
+        Ok(u64::try_from(bytes)?)
+    }
+
+    /// Removes a data set of a user that no open run of the user needs; its file goes with the last
+    /// user and the last run that need it.
+    pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
+        let deleted = sqlx::query("DELETE FROM data_sets WHERE digest = $1 AND owner = $2")
+            .bind(digest.to_string())
+            .bind(user)
+            .execute(&self.database.pool)
+            .await?;
+        let needed: i64 = sqlx::query_scalar(
+            "SELECT (SELECT COUNT(*) FROM data_sets WHERE digest = $1)
+                  + (SELECT COUNT(*) FROM runs WHERE data = $1)",
+        )
+        .bind(digest.to_string())
+        .fetch_one(&self.database.pool)
+        .await?;
+        if needed == 0 {
+            let _ = std::fs::remove_file(self.data_file(digest));
+            let _ = std::fs::remove_file(self.class_names_file(digest));
+        }
+        Ok(deleted.rows_affected() == 1)
+    }
+}

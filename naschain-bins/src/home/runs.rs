@@ -1,0 +1,229 @@
+//! The runs of a home: who owns them, what they are called, and whether they go on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::home::{Home, now_s};
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunStatus {
+    /// Its jobs are dealt to miners.
+    Running,
+    /// It waits until its owner lets it go on.
+    Paused,
+    /// Its owner ended it before the search was finished.
+    Stopped,
+    /// The search is finished, and its front's models are stored.
+    Finished,
+}
+
+impl RunStatus {
+    pub(crate) const ALL: [RunStatus; 4] = [
+        RunStatus::Running,
+        RunStatus::Paused,
+        RunStatus::Stopped,
+        RunStatus::Finished,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Paused => "paused",
+            RunStatus::Stopped => "stopped",
+            RunStatus::Finished => "finished",
+        }
+    }
+
+    /// Whether it counts towards the number of runs that a user may have at a time.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, RunStatus::Running | RunStatus::Paused)
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for RunStatus {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<RunStatus> {
+        let found = RunStatus::ALL.into_iter().find(|one| one.name() == text);
+        match found {
+            Some(status) => Ok(status),
+            None => {
+                bail!("{text:?} is no state of a run; use running, paused, stopped or finished")
+            }
+        }
+    }
+}
+
+/// A run as the home knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRun {
+    /// Its place among all runs, from the oldest on.
+    pub(crate) number: i64,
+    /// The digest of its specification.
+    pub(crate) id: Digest,
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    /// The digest of its data set.
+    pub(crate) data: Digest,
+    /// The flags of `genomaster search` that describe it.
+    pub(crate) settings: Settings,
+    /// The miners that may train it, as lines of an allow-list; all that may join where it is empty.
+    pub(crate) miners: String,
+    /// Whether everybody may read it.
+    pub(crate) is_public: bool,
+    pub(crate) status: RunStatus,
+    pub(crate) created_s: i64,
+}
+
+/// Flags of `genomaster search` by name, without the dashes.
+pub(crate) type Settings = BTreeMap<String, serde_json::Value>;
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunFilter {
+    pub(crate) status: Option<RunStatus>,
+    /// Only the public runs and those of this user; all if `None`.
+    pub(crate) reader: Option<String>,
+    /// Only runs of this user.
+    pub(crate) owner: Option<String>,
+    /// Only runs with a smaller number.
+    pub(crate) before: Option<i64>,
+}
+
+impl StoredRun {
+    fn from_row(row: &AnyRow) -> Result<StoredRun> {
+        let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
+        Ok(StoredRun {
+            number: row.try_get("number")?,
+            id: text("id")?.parse()?,
+            owner: text("owner")?,
+            name: text("name")?,
+            data: text("data")?.parse()?,
+            settings: serde_json::from_str(&text("settings")?)?,
+            miners: text("miners")?,
+            is_public: row.try_get::<i64, _>("is_public")? != 0,
+            status: text("state")?.parse()?,
+            created_s: row.try_get("created_s")?,
+        })
+    }
+}
+
+impl Home {
+    /// Adds a run, whose `number` and `created_s` are set here, unless its owner has `max_open` runs
+    /// that have not ended; returns it, or `None`.
+    pub(crate) async fn add_run(&self, run: StoredRun, max_open: u32) -> Result<Option<StoredRun>> {
+        let mut run = run;
+        run.created_s = now_s();
+        // One statement, so that requests at the same time cannot exceed the limit together.
+        let number: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO runs (number, id, owner, name, data, settings, miners, is_public, state, created_s)
+             SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM runs), $1, $2, $3, $4, $5, $6, $7, $8, $9
+             WHERE (SELECT COUNT(*) FROM runs WHERE owner = $2 AND state IN ('running', 'paused')) < $10
+             RETURNING number",
+        )
+        .bind(run.id.to_string())
+        .bind(&run.owner)
+        .bind(&run.name)
+        .bind(run.data.to_string())
+        .bind(serde_json::to_string(&run.settings)?)
+        .bind(&run.miners)
+        .bind(i64::from(run.is_public))
+        .bind(run.status.name())
+        .bind(run.created_s)
+        .bind(i64::from(max_open))
+        .fetch_optional(&self.database.pool)
+        .await?;
+        Ok(number.map(|number| StoredRun { number, ..run }))
+    }
+
+    /// The run with this id.
+    pub(crate) async fn run(&self, id: Digest) -> Result<Option<StoredRun>> {
+        let row = sqlx::query("SELECT * FROM runs WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.database.pool)
+            .await?;
+        row.as_ref().map(StoredRun::from_row).transpose()
+    }
+
+    /// Up to `limit` runs, the newest first.
+    pub(crate) async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<StoredRun>> {
+        let rows = sqlx::query(
+            "SELECT * FROM runs
+             WHERE ($1 = '' OR state = $1) AND ($2 = '' OR owner = $2)
+               AND ($3 = '' OR is_public = 1 OR owner = $3) AND number < $4
+             ORDER BY number DESC LIMIT $5",
+        )
+        .bind(filter.status.map_or("", RunStatus::name))
+        .bind(filter.owner.as_deref().unwrap_or(""))
+        .bind(filter.reader.as_deref().unwrap_or(""))
+        .bind(filter.before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(&self.database.pool)
+        .await?;
+        rows.iter().map(StoredRun::from_row).collect()
+    }
+
+    /// Number of runs of a user that have not ended.
+    pub(crate) async fn count_open_runs(&self, user: &str) -> Result<u32> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM runs WHERE owner = $1 AND state IN ('running', 'paused')",
+        )
+        .bind(user)
+        .fetch_one(&self.database.pool)
+        .await?;
+        Ok(u32::try_from(count)?)
+    }
+
+    /// The runs that have not ended, the oldest first.
+    pub(crate) async fn open_runs(&self) -> Result<Vec<StoredRun>> {
+        let rows =
+            sqlx::query("SELECT * FROM runs WHERE state IN ('running', 'paused') ORDER BY number")
+                .fetch_all(&self.database.pool)
+                .await?;
+        rows.iter().map(StoredRun::from_row).collect()
+    }
+
+    /// Changes the state of a run from one of `before`; false if it is in another.
+    pub(crate) async fn set_status(
+        &self,
+        id: Digest,
+        before: &[RunStatus],
+        status: RunStatus,
+    ) -> Result<bool> {
+        let mut changed = 0;
+        for before in before {
+            let done = sqlx::query("UPDATE runs SET state = $3 WHERE id = $1 AND state = $2")
+                .bind(id.to_string())
+                .bind(before.name())
+                .bind(status.name())
+                .execute(&self.database.pool)
+                .await?;
+            changed += done.rows_affected();
+        }
+        Ok(changed > 0)
+    }
+
+    /// Forgets a run; its folder stays.
+    pub(crate) async fn delete_run(&self, id: Digest) -> Result<bool> {
+        let deleted = sqlx::query("DELETE FROM runs WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.database.pool)
+            .await?;
+        Ok(deleted.rows_affected() == 1)
+    }
+}

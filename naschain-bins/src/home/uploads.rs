@@ -1,0 +1,156 @@
+//! Uploads in progress: files that arrive in parts and survive a restart.
+//!
+//! An upload is a folder with what was announced, and with as much of the content as has arrived: the
+//! length of that file is the offset from which the upload goes on.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{create_folder, write_whole};
+use crate::home::{Home, now_s};
+use crate::random::random_bytes;
+
+const META_FILE: &str = "upload.json";
+const CONTENT_FILE: &str = "content";
+const RESULT_FILE: &str = "result.json";
+/// An upload that has not changed for as long is deleted.
+const MAX_AGE_S: i64 = 7 * 86_400;
+
+/// What was announced of an upload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) owner: String,
+    /// What the data set is to be called.
+    pub(crate) name: String,
+    /// The name of the file, whose ending says what it is.
+    pub(crate) file_name: String,
+    pub(crate) bytes: u64,
+    pub(crate) licence: String,
+    pub(crate) is_public: bool,
+    /// Size to which pictures are scaled, as `--image-size` has it.
+    pub(crate) image_size: Option<String>,
+    pub(crate) created_s: i64,
+}
+
+/// What became of a complete upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UploadResult {
+    /// It is the data set with this digest.
+    Stored(Digest),
+    /// It is no data set that can be used, for this reason.
+    Refused(String),
+}
+
+impl Home {
+    fn upload_dir(&self, id: &str) -> PathBuf {
+        self.dir.join("uploads").join(id)
+    }
+
+    /// The file that holds what has arrived.
+    pub(crate) fn upload_content(&self, id: &str) -> PathBuf {
+        self.upload_dir(id).join(CONTENT_FILE)
+    }
+
+    /// The folder in which an upload is unpacked.
+    pub(crate) fn upload_work_dir(&self, id: &str) -> PathBuf {
+        self.upload_dir(id).join("work")
+    }
+
+    /// Begins an upload; `id` and `created_s` are set here.
+    pub(crate) fn begin_upload(&self, mut upload: Upload) -> Result<Upload> {
+        upload.id = hex::encode(&random_bytes()?[..16]);
+        upload.created_s = now_s();
+        let dir = self.upload_dir(&upload.id);
+        create_folder(&dir)?;
+        File::create(dir.join(CONTENT_FILE))?;
+        // Last: a folder without it is no upload.
+        write_whole(&dir.join(META_FILE), &serde_json::to_vec(&upload)?)?;
+        Ok(upload)
+    }
+
+    /// The upload with this id.
+    pub(crate) fn upload(&self, id: &str) -> Option<Upload> {
+        // No other text is part of a path.
+        let is_id = id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
+        let meta = is_id.then(|| self.upload_dir(id).join(META_FILE))?;
+        serde_json::from_slice(&std::fs::read(meta).ok()?).ok()
+    }
+
+    /// How many bytes of an upload have arrived.
+    pub(crate) fn upload_offset(&self, upload: &Upload) -> u64 {
+        let content = std::fs::metadata(self.upload_content(&upload.id));
+        content.map_or(upload.bytes, |content| content.len())
+    }
+
+    /// Appends to what has arrived.
+    pub(crate) fn append_upload(&self, upload: &Upload, bytes: &[u8]) -> Result<()> {
+        let path = self.upload_content(&upload.id);
+        let context = || format!("cannot write {}", path.display());
+        let mut file = File::options()
+            .append(true)
+            .open(&path)
+            .with_context(context)?;
+        let arrived = file.metadata().with_context(context)?.len();
+        ensure!(
+            arrived + bytes.len() as u64 <= upload.bytes,
+            "more bytes were sent than the {} that were announced",
+            upload.bytes
+        );
+        file.write_all(bytes).with_context(context)
+    }
+
+    /// Waits until what has arrived is on disk.
+    pub(crate) fn sync_upload(&self, upload: &Upload) -> Result<()> {
+        crate::files::sync_file(&self.upload_content(&upload.id))
+    }
+
+    /// What became of a complete upload, once it was checked.
+    pub(crate) fn upload_result(&self, id: &str) -> Option<UploadResult> {
+        let result = std::fs::read(self.upload_dir(id).join(RESULT_FILE)).ok()?;
+        serde_json::from_slice(&result).ok()
+    }
+
+    /// Stores what became of an upload, whose content is not needed any more.
+    pub(crate) fn end_upload(&self, id: &str, result: &UploadResult) -> Result<()> {
+        let dir = self.upload_dir(id);
+        write_whole(&dir.join(RESULT_FILE), &serde_json::to_vec(result)?)?;
+        let _ = std::fs::remove_file(dir.join(CONTENT_FILE));
+        let _ = std::fs::remove_dir_all(self.upload_work_dir(id));
+        Ok(())
+    }
+
+    /// Deletes an upload.
+    pub(crate) fn delete_upload(&self, id: &str) -> Result<()> {
+        let dir = self.upload_dir(id);
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
+    }
+
+    /// The uploads of a user, or of all; those that have not changed for long are deleted.
+    pub(crate) fn uploads(&self, owner: Option<&str>) -> Vec<Upload> {
+        let folders = std::fs::read_dir(self.dir.join("uploads"));
+        let ids = folders.into_iter().flatten().filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.into_string().ok()
+        });
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(upload) = self.upload(&id) else {
+                continue;
+            };
+            if now_s() - upload.created_s > MAX_AGE_S {
+                let _ = self.delete_upload(&id);
+            } else if owner.is_none_or(|owner| owner == upload.owner) {
+                found.push(upload);
+            }
+        }
+        found
+    }
+}

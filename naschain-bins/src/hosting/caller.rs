@@ -1,0 +1,86 @@
+//! Who sends a request: a user by a token, or somebody unknown.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use naschain_run::ProblemKind;
+
+use crate::home::runs::StoredRun;
+use crate::home::tokens::Scope;
+use crate::home::users::User;
+use crate::hosting::host::Host;
+use crate::server::app::Reply;
+use crate::server::problem::ErrorResponse;
+
+/// The sender of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender(Option<(User, BTreeSet<Scope>)>);
+
+impl Sender {
+    /// The user, if the token allows this.
+    pub(crate) fn needs(&self, scope: Scope) -> Reply<&User> {
+        let Some((user, scopes)) = &self.0 else {
+            let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster token` makes one";
+            return Err(ErrorResponse::new(ProblemKind::NeedsSignIn, detail));
+        };
+        if !scopes.contains(&scope) {
+            let detail = format!("the token does not have the scope {scope}, which this needs");
+            return Err(ErrorResponse::new(ProblemKind::NotPermitted, detail));
+        }
+        Ok(user)
+    }
+
+    /// The user, if the token allows reading.
+    pub(crate) fn reader(&self) -> Option<&User> {
+        let (user, scopes) = self.0.as_ref()?;
+        scopes.contains(&Scope::Read).then_some(user)
+    }
+
+    /// Whether the sender may read a run.
+    pub(crate) fn may_read(&self, run: &StoredRun) -> bool {
+        let is_own = |user: &User| user.is_admin || user.name == run.owner;
+        run.is_public || self.reader().is_some_and(is_own)
+    }
+}
+
+impl FromRequestParts<Arc<Host>> for Sender {
+    type Rejection = ErrorResponse;
+
+    async fn from_request_parts(parts: &mut Parts, host: &Arc<Host>) -> Reply<Sender> {
+        let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+            return Ok(Sender(None));
+        };
+        let token = value.to_str().ok().and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
+        });
+        let refused = |detail: &str| Err(ErrorResponse::new(ProblemKind::NeedsSignIn, detail));
+        let Some(token) = token else {
+            return refused("the header Authorization must be `Bearer TOKEN`");
+        };
+        match host.home.token(token).await {
+            Ok(Some(known)) => Ok(Sender(Some(known))),
+            Ok(None) => {
+                refused("the token is unknown: it was revoked, has expired, or is mistyped")
+            }
+            Err(error) => Err(trouble(&error)),
+        }
+    }
+}
+
+/// The response to a request that the home's database could not answer.
+pub(crate) fn trouble(error: &anyhow::Error) -> ErrorResponse {
+    tracing::error!("{error:#}");
+    let detail = "the genomaster cannot read or write its database now; try again later";
+    ErrorResponse::new(ProblemKind::JournalTrouble, detail)
+}
+
+/// The response to a request with wrong content.
+pub(crate) fn wrong(error: &anyhow::Error) -> ErrorResponse {
+    ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"))
+}

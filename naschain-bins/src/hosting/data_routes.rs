@@ -1,0 +1,96 @@
+//! `/v1/data-sets`: the data sets that a user may use.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use naschain_core::Digest;
+use naschain_run::ProblemKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::home::data_sets::StoredData;
+use crate::home::tokens::Scope;
+use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::host::Host;
+use crate::hosting::openapi::Refusals;
+use crate::server::app::Reply;
+use crate::server::problem::ErrorResponse;
+
+/// A data set.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DataInfo {
+    /// Its digest, by which runs name it.
+    #[schema(value_type = String)]
+    pub(crate) digest: Digest,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// Whose it is.
+    pub(crate) owner: String,
+    /// The name of its format, such as `folder-3x32x32`.
+    pub(crate) kind: String,
+    /// Under what terms others may use it.
+    pub(crate) licence: String,
+    /// Whether everybody may use it.
+    pub(crate) public: bool,
+    /// Its size as stored.
+    pub(crate) bytes: u64,
+    /// Number of training images.
+    pub(crate) train_images: u64,
+    /// Number of test images.
+    pub(crate) test_images: u64,
+    /// Number of classes.
+    pub(crate) classes: u64,
+}
+
+impl DataInfo {
+    pub(super) fn new(data: StoredData) -> DataInfo {
+        DataInfo {
+            digest: data.digest,
+            name: data.name,
+            owner: data.owner,
+            kind: data.kind,
+            licence: data.licence,
+            public: data.is_public,
+            bytes: data.bytes,
+            train_images: data.train_images,
+            test_images: data.test_images,
+            classes: data.classes,
+        }
+    }
+}
+
+/// Lists the user's data sets and the public ones.
+#[utoipa::path(get, path = "/v1/data-sets", tag = "data", security(("token" = [])),
+    responses((status = 200, body = Vec<DataInfo>), Refusals))]
+pub(super) async fn list(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+) -> Reply<Json<Vec<DataInfo>>> {
+    let user = sender.needs(Scope::Read)?;
+    let data = host.home.data_sets(&user.name).await;
+    let data = data.map_err(|error| trouble(&error))?;
+    Ok(Json(data.into_iter().map(DataInfo::new).collect()))
+}
+
+/// Deletes a data set of the user. Runs that use it keep it.
+#[utoipa::path(delete, path = "/v1/data-sets/{digest}", tag = "data",
+    params(("digest" = String, Path)), security(("token" = [])),
+    responses((status = 204), Refusals))]
+pub(super) async fn delete(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+    Path(digest): Path<String>,
+) -> Reply<StatusCode> {
+    let user = sender.needs(Scope::Data)?;
+    let deleted = match digest.parse() {
+        Ok(digest) => host.home.delete_data(digest, &user.name).await,
+        Err(_) => Ok(false),
+    };
+    if !deleted.map_err(|error| trouble(&error))? {
+        let detail = format!("{} has no data set {digest}", user.name);
+        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

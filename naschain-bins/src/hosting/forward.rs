@@ -1,0 +1,125 @@
+//! `/v1/runs/RUN/...`: the routes of one run, as a genomaster with a single run has them below `/v1/`.
+//!
+//! Miners sign the path without `/v1/runs/RUN`, so that a run's journal is the same wherever it is
+//! served; their requests name the run in the body.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use naschain_run::ProblemKind;
+use tower::ServiceExt;
+
+use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::host::Host;
+use crate::hosting::hosted_run::HostedRun;
+use crate::server::app::Reply;
+use crate::server::index::HasTls;
+use crate::server::problem::ErrorResponse;
+
+/// The header that every signed request has.
+const SIGNATURE: &str = "x-bittensor-signature";
+/// The header that names the signer.
+const HOTKEY: &str = "x-bittensor-hotkey";
+
+/// Forwards a request to the run that its path names.
+pub(super) async fn forward(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+    Path((id, rest)): Path<(String, String)>,
+    request: Request,
+) -> Reply<Response> {
+    let not_found = || {
+        let detail = format!("there is no run {id} with {rest} that this request may read");
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    };
+    let Ok(digest) = id.parse() else {
+        return Err(not_found());
+    };
+    let stored = host
+        .home
+        .run(digest)
+        .await
+        .map_err(|error| trouble(&error))?;
+    let stored = stored.ok_or_else(not_found)?;
+    let may_read = sender.may_read(&stored);
+    let is_signed = request.headers().contains_key(SIGNATURE);
+    if !may_read && !is_of_miners(&rest) {
+        return Err(not_found());
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let hosted = host.opened(stored).await.map_err(|error| trouble(&error))?;
+    let routes = if reads && may_read && !is_signed {
+        hosted.open.clone()
+    } else {
+        hosted.signed.clone()
+    };
+    let request = within_run(request, &rest)?;
+    Ok(routes.oneshot(request).await.into_response())
+}
+
+/// Whether a path below that of a run is one that miners use.
+fn is_of_miners(rest: &str) -> bool {
+    let first = rest.split('/').next().unwrap_or_default();
+    let paths = [
+        "run",
+        "join",
+        "exam",
+        "leave",
+        "jobs",
+        "leases",
+        "questions",
+        "files",
+        "data",
+    ];
+    paths.contains(&first)
+}
+
+/// The same request to the run's own routes. Of what earlier layers added it keeps only what concerns
+/// the connection: the rest is about this path.
+fn within_run(request: Request, rest: &str) -> Reply<Request> {
+    let (mut parts, body) = request.into_parts();
+    let query = parts
+        .uri
+        .query()
+        .map_or(String::new(), |query| format!("?{query}"));
+    let path: Uri = format!("/v1/{rest}{query}").parse().map_err(|_| {
+        let detail = format!("{} has a wrong form", parts.uri);
+        ErrorResponse::new(ProblemKind::BadPath, detail)
+    })?;
+    parts.uri = path;
+    let before = std::mem::take(&mut parts.extensions);
+    if let Some(peer) = before.get::<ConnectInfo<std::net::SocketAddr>>() {
+        parts.extensions.insert(*peer);
+    }
+    if let Some(has_tls) = before.get::<HasTls>() {
+        parts.extensions.insert(*has_tls);
+    }
+    Ok(Request::from_parts(parts, Body::new(body)))
+}
+
+/// `GET /v1/data/{digest}`: the data set of a run that the sender may train.
+pub(super) async fn data(
+    State(host): State<Arc<Host>>,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Reply<Response> {
+    let signer = request
+        .headers()
+        .get(HOTKEY)
+        .and_then(|key| key.to_str().ok());
+    let signer = signer.map(str::to_owned);
+    let has_data = |run: &Arc<HostedRun>| run.dataset.digest().to_string() == digest;
+    let may_have = |run: &&Arc<HostedRun>| run.access.check_may_join(signer.as_deref()).is_ok();
+    let runs: Vec<Arc<HostedRun>> = host.open_runs().into_iter().filter(has_data).collect();
+    // The run's own routes verify the signature, and refuse whoever may not train it.
+    let run = runs.iter().find(may_have).or(runs.first()).cloned();
+    let run = run.ok_or_else(|| {
+        let detail = format!("this genomaster has no open run with data set {digest}");
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    })?;
+    let request = within_run(request, &format!("data/{digest}"))?;
+    Ok(run.signed.clone().oneshot(request).await.into_response())
+}

@@ -1,0 +1,363 @@
+//! The runs of a genomaster that are open, and opening them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use naschain_core::Digest;
+use naschain_train::{DataName, Dataset, Options};
+use tokio::sync::watch;
+
+use crate::coordinator::Coordinator;
+use crate::coordinator::shared::Settings;
+use crate::dataset::in_memory;
+use crate::home::Home;
+use crate::home::runs::{RunStatus, StoredRun};
+use crate::hosting::account_routes::SignInLimits;
+use crate::hosting::hosted_run::HostedRun;
+use crate::hosting::upload_checks::UploadChecks;
+use crate::server::access::Access;
+use crate::server::auth::Authenticator;
+use crate::server::budget::ResponseBudget;
+use crate::server::work_account::Shares;
+
+/// The name of the data set that every genomaster has.
+pub(crate) const DIGITS: &str = "digits";
+
+/// How often the processor time that runs have used is stored.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Registration {
+    /// Everybody.
+    Open,
+    /// Whoever has an invitation of the administrator.
+    Invited,
+    /// Nobody: the administrator adds users.
+    Closed,
+}
+
+/// What is the same for all runs of a genomaster.
+#[derive(Clone)]
+pub(crate) struct HostSettings {
+    pub(crate) access: Access,
+    pub(crate) registration: Registration,
+    /// Of each run's coordinator, without the run's secret.
+    pub(crate) coordinator: Settings,
+    /// Whether new hotkeys are examined.
+    pub(crate) has_exams: bool,
+    /// Of the referee, of examinations, and of models that no miner delivers.
+    pub(crate) options: Options,
+    /// Maximum size of a part of a data set that is kept decoded in memory, in MiB.
+    pub(crate) keep_mib: u64,
+    /// Follows a run to its end, and writes its history and its front's models.
+    pub(crate) follow: Follow,
+}
+
+/// A run that is followed to its end.
+pub(crate) struct Followed {
+    pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) dir: PathBuf,
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) options: Options,
+    /// Becomes true when its owner stops it.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Follows a run to its end, or until it is stopped.
+pub(crate) type Follow = fn(Followed) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// A genomaster with many runs.
+pub(crate) struct Host {
+    pub(crate) home: Home,
+    pub(crate) settings: HostSettings,
+    /// Of requests that concern no run.
+    pub(crate) auth: Arc<Authenticator>,
+    pub(crate) sign_ins: SignInLimits,
+    pub(crate) budget: ResponseBudget,
+    pub(crate) checks: UploadChecks,
+    /// Uploads to which a request is being appended.
+    pub(crate) appending: Mutex<BTreeSet<String>>,
+    pub(crate) shares: Shares,
+    /// Users whose runs have used all the processor time that they may.
+    exhausted: Mutex<BTreeSet<String>>,
+    /// Counts changes after which a miner may find work.
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) open: Mutex<BTreeMap<i64, Arc<HostedRun>>>,
+    /// One run is opened at a time, so that none is opened twice.
+    opening: tokio::sync::Mutex<()>,
+    /// The data sets of open runs.
+    datasets: tokio::sync::Mutex<BTreeMap<Digest, Weak<Dataset>>>,
+}
+
+impl Host {
+    /// Opens the runs that have not ended.
+    ///
+    /// A run that cannot be opened is logged, and does not keep the others from being served.
+    pub(crate) async fn start(
+        home: Home,
+        settings: HostSettings,
+        auth: Arc<Authenticator>,
+    ) -> Result<Arc<Host>> {
+        let host = Arc::new(Host {
+            home,
+            settings,
+            auth,
+            sign_ins: SignInLimits::default(),
+            budget: ResponseBudget::default(),
+            checks: UploadChecks::default(),
+            appending: Mutex::default(),
+            shares: Shares::default(),
+            exhausted: Mutex::default(),
+            changes: watch::Sender::new(0),
+            open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            datasets: tokio::sync::Mutex::default(),
+        });
+        for stored in host.home.open_runs().await? {
+            let (id, name) = (stored.id, stored.name.clone());
+            if let Err(error) = host.opened(stored).await {
+                tracing::error!("run {name} ({id}) cannot be opened: {error:#}");
+            }
+        }
+        let counting = host.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(COUNT_INTERVAL).await;
+                if let Err(error) = counting.count_used().await {
+                    tracing::error!("{error:#}");
+                }
+            }
+        });
+        Ok(host)
+    }
+
+    /// Stores the processor time that runs have used.
+    pub(crate) async fn count_used(&self) -> Result<()> {
+        let mut used: BTreeMap<String, u64> = BTreeMap::new();
+        for run in self.open_runs() {
+            *used.entry(run.owner.clone()).or_default() += run.account.take_used_ms();
+        }
+        let mut changed = false;
+        for (user, ms) in used {
+            self.home.add_used(&user, ms).await?;
+            let stored = self.home.user(&user).await?;
+            let is_exhausted = stored.is_some_and(|user| user.has_used_up_hours());
+            let mut exhausted = self
+                .exhausted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            changed |= if is_exhausted {
+                exhausted.insert(user)
+            } else {
+                exhausted.remove(&user)
+            };
+        }
+        if changed {
+            self.update_shares().await;
+        }
+        Ok(())
+    }
+
+    /// Whether the runs of a user have used all the processor time that they may.
+    pub(crate) fn has_used_up_hours(&self, user: &str) -> bool {
+        let exhausted = self
+            .exhausted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        exhausted.contains(user)
+    }
+
+    /// The open runs, the oldest first.
+    pub(crate) fn open_runs(&self) -> Vec<Arc<HostedRun>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().cloned().collect()
+    }
+
+    fn open_run(&self, number: i64) -> Option<Arc<HostedRun>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&number).cloned()
+    }
+
+    /// A run, opened unless it is. A run that has ended is opened when somebody asks for it.
+    pub(crate) async fn opened(self: &Arc<Host>, stored: StoredRun) -> Result<Arc<HostedRun>> {
+        if let Some(open) = self.open_run(stored.number) {
+            return Ok(open);
+        }
+        let _turn = self.opening.lock().await;
+        if let Some(open) = self.open_run(stored.number) {
+            return Ok(open);
+        }
+        let hosted = Arc::new(HostedRun::open(self, stored).await?);
+        {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.insert(hosted.number, hosted.clone());
+        }
+        self.follow(hosted.clone()).await;
+        self.update_shares().await;
+        Ok(hosted)
+    }
+
+    /// Closes a run, so that its folder can be deleted.
+    pub(crate) async fn close(&self, number: i64) -> Result<()> {
+        let hosted = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.remove(&number)
+        };
+        if let Some(hosted) = hosted {
+            hosted.close().await?;
+        }
+        self.update_shares().await;
+        Ok(())
+    }
+
+    /// Closes all runs.
+    pub(crate) async fn close_all(&self) -> Result<()> {
+        let mut result = self.count_used().await;
+        for hosted in self.open_runs() {
+            result = result.and(hosted.close().await);
+        }
+        result
+    }
+
+    /// The data set with this digest, which the genomaster has stored or which is the digits'.
+    pub(crate) async fn dataset(&self, digest: Digest, kind: &str) -> Result<Arc<Dataset>> {
+        // Locked while loading, so that runs that start together load it once.
+        let mut datasets = self.datasets.lock().await;
+        if let Some(dataset) = datasets.get(&digest).and_then(Weak::upgrade) {
+            return Ok(dataset);
+        }
+        datasets.retain(|_, dataset| dataset.strong_count() > 0);
+        let name: DataName = kind.parse()?;
+        let (file, keep_mib) = (self.home.data_file(digest), self.settings.keep_mib);
+        let names = std::fs::read(self.home.class_names_file(digest)).unwrap_or_default();
+        let load = move || -> Result<Dataset> {
+            if name == DataName::Digits {
+                return Ok(Dataset::digits());
+            }
+            let dataset = in_memory(Dataset::load_packed(name.to_string(), &file)?, keep_mib)?;
+            let names: Vec<String> = serde_json::from_slice(&names).unwrap_or_default();
+            if names.is_empty() {
+                return Ok(dataset);
+            }
+            Ok(dataset.with_class_names(names)?)
+        };
+        let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
+        let found = dataset.digest();
+        ensure!(
+            found == digest,
+            "the stored data set {digest} was changed: its digest is {found}; upload it again"
+        );
+        datasets.insert(digest, Arc::downgrade(&dataset));
+        Ok(dataset)
+    }
+
+    /// Starts to follow a run, unless it has ended and its files are complete.
+    async fn follow(self: &Arc<Host>, hosted: Arc<HostedRun>) {
+        if !hosted.status().is_open() {
+            return;
+        }
+        let stop = hosted.stop.subscribe();
+        let followed = (self.settings.follow)(Followed {
+            coordinator: hosted.coordinator.clone(),
+            dir: hosted.dir.clone(),
+            dataset: hosted.dataset.clone(),
+            options: self.settings.options,
+            stop,
+        });
+        let (host, watched) = (self.clone(), hosted.clone());
+        let following = tokio::spawn(async move {
+            let noted = async {
+                followed.await?;
+                let stopped = *watched.stop.borrow();
+                let ended = if stopped {
+                    RunStatus::Stopped
+                } else {
+                    RunStatus::Finished
+                };
+                let before = [RunStatus::Running, RunStatus::Paused];
+                host.home.set_status(watched.id, &before, ended).await?;
+                watched.set_status(ended);
+                tracing::info!("{} of {}: {ended}", watched.name, watched.owner);
+                host.update_shares().await;
+                anyhow::Ok(())
+            };
+            if let Err(error) = noted.await {
+                tracing::error!("{} of {}: {error:#}", watched.name, watched.owner);
+            }
+        });
+        hosted.keep_task(following);
+        // Whatever makes work in this run may end a miner's wait for a run.
+        let (changes, mut changed) = (self.changes.clone(), hosted.coordinator.changes());
+        hosted.keep_task(tokio::spawn(async move {
+            while changed.changed().await.is_ok() {
+                changes.send_modify(|count| *count += 1);
+            }
+        }));
+    }
+
+    /// Notes which users have runs that go on.
+    pub(crate) async fn update_shares(&self) {
+        let runs = self.open_runs();
+        let running = |run: &&Arc<HostedRun>| {
+            run.status() == RunStatus::Running && !self.has_used_up_hours(&run.owner)
+        };
+        let active: Vec<String> = runs
+            .iter()
+            .filter(running)
+            .map(|r| r.owner.clone())
+            .collect();
+        let mut weights = BTreeMap::new();
+        for owner in &active {
+            let user = self.home.user(owner).await.ok().flatten();
+            weights.insert(owner.clone(), user.map_or(1, |user| user.weight));
+        }
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        for run in &runs {
+            if !weights.contains_key(&run.owner) {
+                shares.leave(&run.owner);
+            }
+        }
+        for (owner, weight) in weights {
+            shares.enter(owner, weight);
+        }
+        drop(shares);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Lets a run go on or pauses it; false if it is not in the state before.
+    pub(crate) async fn set_paused(&self, hosted: &HostedRun, paused: bool) -> Result<bool> {
+        let (before, after) = if paused {
+            (RunStatus::Running, RunStatus::Paused)
+        } else {
+            (RunStatus::Paused, RunStatus::Running)
+        };
+        if !self.home.set_status(hosted.id, &[before], after).await? {
+            return Ok(false);
+        }
+        hosted.set_status(after);
+        hosted.coordinator.pause(paused);
+        self.update_shares().await;
+        Ok(true)
+    }
+
+    /// Deletes a run with its folder.
+    pub(crate) async fn delete(&self, stored: &StoredRun) -> Result<()> {
+        // First from the list: a folder that is left over after a crash does no harm.
+        self.home.delete_run(stored.id).await?;
+        self.close(stored.number).await?;
+        let dir = self.home.run_dir(stored.id);
+        let remove = move || match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot delete {}", dir.display()))
+            }
+            _ => Ok(()),
+        };
+        tokio::task::spawn_blocking(remove).await?
+    }
+}

@@ -1,0 +1,159 @@
+//! One run of a genomaster with many.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use naschain_core::Digest;
+use naschain_run::RunSecret;
+use naschain_train::{Dataset, Device};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::artifacts::history::count_jobs;
+use crate::coordinator::Coordinator;
+use crate::coordinator::deliveries::Deliveries;
+use crate::home::runs::{RunStatus, StoredRun};
+use crate::hosting::host::Host;
+use crate::journal::folder_lock::FolderLock;
+use crate::journal::run_folder::read_run;
+use crate::journal::secret::read_secret;
+use crate::journal::store::JournalPlace;
+use crate::server;
+use crate::server::access::Access;
+use crate::server::allow_list::AllowList;
+use crate::server::auth::Authenticator;
+use crate::server::exams::Exams;
+use crate::server::work_account::WorkAccount;
+
+/// A run that is open.
+pub(crate) struct HostedRun {
+    pub(crate) number: i64,
+    pub(crate) id: Digest,
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) coordinator: Arc<Coordinator>,
+    /// Who may mine.
+    pub(crate) access: Access,
+    /// The routes for miners and validators, whose requests are signed.
+    pub(crate) signed: Router,
+    /// The same for those who may read the run without a signature.
+    pub(crate) open: Router,
+    /// What its miners' work is charged to.
+    pub(super) account: Arc<WorkAccount>,
+    /// Becomes true when the owner stops the run.
+    pub(crate) stop: watch::Sender<bool>,
+    status: Mutex<RunStatus>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Held until the run is closed.
+    lock: Mutex<Option<FolderLock>>,
+}
+
+impl HostedRun {
+    /// Opens a run whose folder is there.
+    pub(super) async fn open(host: &Host, stored: StoredRun) -> Result<HostedRun> {
+        let dir = host.home.run_dir(stored.id);
+        let spec = read_run(&dir)?;
+        let dataset = host.dataset(spec.data.digest, &spec.data.name).await?;
+        let lock = FolderLock::take(&dir)?;
+        let mut settings = host.settings.coordinator.clone();
+        settings.secret = read_secret(&dir, &spec)?;
+        settings.history_jobs = count_jobs(&dir)?;
+        let journal = JournalPlace::of_run(&dir);
+        let coordinator = Coordinator::open_with(journal, spec.clone(), settings).await?;
+        let mut options = host.settings.options;
+        // The referee and every miner must come to the same bits.
+        options.device = Device::Cpu;
+        options.memory_limit_bytes = None;
+        coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
+        coordinator.pause(stored.status != RunStatus::Running);
+        let mut access = host.settings.access.clone();
+        if !stored.miners.is_empty() {
+            access.allow_list = Some(AllowList::parse(&stored.miners)?);
+        }
+        access.is_private = !stored.is_public;
+        let mut auth = host.auth.for_run(access.clone(), coordinator.nonces());
+        if host.settings.has_exams && stored.status.is_open() {
+            let exams = Exams::new(spec.clone(), dataset.clone(), host.settings.options);
+            auth = auth.with_exams(exams.context("the entrance examinations")?);
+        }
+        let mut open_access = access.clone();
+        (open_access.open_reads, open_access.is_private) = (true, false);
+        let reads = host.auth.for_run(open_access, coordinator.nonces());
+        let account = Arc::new(WorkAccount::new(stored.owner.clone(), host.shares.clone()));
+        let routes = |auth: Authenticator| {
+            let account = Some(account.clone());
+            server::hosted_router(coordinator.clone(), Arc::new(auth), account)
+        };
+        Ok(HostedRun {
+            number: stored.number,
+            id: stored.id,
+            owner: stored.owner,
+            name: stored.name,
+            signed: routes(auth),
+            open: routes(reads),
+            account,
+            dir,
+            dataset,
+            coordinator,
+            access,
+            stop: watch::Sender::new(false),
+            status: Mutex::new(stored.status),
+            tasks: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Whether the run goes on.
+    pub(crate) fn status(&self) -> RunStatus {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_status(&self, status: RunStatus) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// A task that ends when the run is closed.
+    pub(super) fn keep_task(&self, task: JoinHandle<()>) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.push(task);
+    }
+
+    /// Ends its tasks, and closes its journal.
+    pub(super) async fn close(&self) -> Result<()> {
+        let tasks = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        for task in tasks {
+            task.abort();
+        }
+        self.coordinator.release_waiting();
+        let closed = self.coordinator.close().await;
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        closed
+    }
+}
+
+/// Creates the folder of a run.
+pub(crate) fn create_folder_of(
+    host: &Host,
+    spec: &naschain_run::RunSpec,
+    secret: Option<RunSecret>,
+) -> Result<()> {
+    let dir = host.home.run_dir(spec.digest());
+    // Before run.json: a folder with it has everything that the run needs.
+    if let Some(secret) = secret {
+        crate::journal::secret::store_secret(&dir, secret)?;
+    }
+    crate::journal::run_folder::create_or_check(spec.clone(), &dir)?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The routes of a genomaster with many runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+use axum::{Extension, Json, Router};
+use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::hosting::host::Host;
+use crate::hosting::openapi::{Document, respond};
+use crate::hosting::{
+    account_routes, artifact_routes, data_routes, forward, run_changes, run_routes, upload_routes,
+};
+use crate::server::app::Reply;
+use crate::server::auth::{Caller, authenticate, check_address, check_limits};
+use crate::server::limits::MAX_PART_BYTES;
+use crate::server::problem::ErrorResponse;
+use crate::server::requests::{Body, MAX_WAIT_MS};
+
+/// Most runs that a miner may except.
+const MAX_EXCEPTED: usize = 64;
+
+/// The routes, to be served with [`crate::server::listen::serve()`].
+pub(crate) fn router(host: Arc<Host>) -> Router {
+    let streamed = OpenApiRouter::new().routes(routes!(
+        upload_routes::show,
+        upload_routes::append,
+        upload_routes::delete
+    ));
+    let (streamed, streamed_document) = streamed.split_for_parts();
+    let streamed = streamed.route_layer(from_fn_with_state(host.auth.clone(), check_address));
+    let (users, mut document) = user_routes().split_for_parts();
+    document.merge(streamed_document);
+    let document = document.to_pretty_json().unwrap_or_default();
+    let signed = Router::new()
+        .route("/v1/assignments", post(assign))
+        .route_layer(from_fn_with_state(host.auth.clone(), authenticate));
+    let limited = users
+        .route(
+            "/v1/openapi.json",
+            get(move || async move { respond(&document) }),
+        )
+        .route("/identity", get(identity))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/", get(index))
+        .route("/v1/run", get(has_many))
+        .route_layer(from_fn_with_state(host.auth.clone(), check_limits));
+    signed
+        .merge(limited)
+        .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
+        .merge(streamed)
+        // Limited by the run's own routes.
+        .route("/v1/runs/{run}/{*rest}", any(forward::forward))
+        .route("/v1/data/{digest}", get(forward::data))
+        .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not support this method";
+            ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
+        })
+        .with_state(host)
+}
+
+/// The routes of users, which the OpenAPI document describes.
+fn user_routes() -> OpenApiRouter<Arc<Host>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(run_routes::create, run_routes::list))
+        .routes(routes!(run_routes::show, run_changes::delete))
+        .routes(routes!(run_changes::pause))
+        .routes(routes!(run_changes::resume))
+        .routes(routes!(run_changes::stop))
+        .routes(routes!(run_changes::extend))
+        .routes(routes!(artifact_routes::list))
+        .routes(routes!(artifact_routes::read))
+        .routes(routes!(account_routes::register))
+        .routes(routes!(account_routes::make_token, account_routes::tokens))
+        .routes(routes!(account_routes::revoke))
+        .routes(routes!(account_routes::me))
+        .routes(routes!(data_routes::list))
+        .routes(routes!(data_routes::delete))
+        .routes(routes!(upload_routes::create, upload_routes::list))
+}
+
+async fn identity(State(host): State<Arc<Host>>) -> Json<Identity> {
+    Json(Identity {
+        hotkey: host.auth.hotkey().map(|key| key.address().to_owned()),
+        has_many_runs: true,
+    })
+}
+
+/// What older miners ask for.
+async fn has_many() -> ErrorResponse {
+    let detail = "this genomaster has many runs: a miner of this version asks POST /v1/assignments for one, and GET /v1/runs lists them";
+    ErrorResponse::new(ProblemKind::NotFound, detail)
+}
+
+async fn index() -> String {
+    format!(
+        "NASChain genomaster {}, with many runs of neural architecture search\n\n\
+         Train for it:\n\
+         \x20 miner --genomaster URL\n\
+         Search with it:\n\
+         \x20 genomaster submit --genomaster URL --data PATH --name NAME\n\n\
+         /v1/runs          the public runs\n\
+         /v1/openapi.json  all routes of users\n\
+         /healthz          whether this genomaster is there\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// `POST /v1/assignments`: a run that has work for the miner.
+async fn assign(
+    State(host): State<Arc<Host>>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<AssignmentRequest>,
+) -> Reply<Json<AssignmentReply>> {
+    caller.check_is(&request.miner)?;
+    if request.except.len() > MAX_EXCEPTED {
+        let detail = format!(
+            "except has {} runs; it may have {MAX_EXCEPTED}",
+            request.except.len()
+        );
+        return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
+    }
+    host.auth.use_nonce(&caller)?;
+    let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
+    Ok(Json(host.assign(&request, wait).await))
+}

@@ -1,0 +1,167 @@
+//! Checking complete uploads, each in a process of its own that is killed when it takes too much.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use crate::files::write_whole;
+use crate::home::data_sets::StoredData;
+use crate::home::uploads::{Upload, UploadResult};
+use crate::hosting::host::Host;
+use crate::printable::printable;
+
+/// Processor time of a check, at most.
+const MAX_SECONDS: u64 = 1_800;
+/// Time of a check, at most, after which it is killed.
+const MAX_TIME: Duration = Duration::from_secs(3_600);
+/// Memory of a check, at most.
+const MAX_MEMORY_BYTES: u64 = 8 << 30;
+/// Bytes of what it says that are read, at most.
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
+
+/// What a check finds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CheckedData {
+    pub(crate) digest: Digest,
+    pub(crate) kind: String,
+    pub(crate) bytes: u64,
+    pub(crate) train_images: u64,
+    pub(crate) test_images: u64,
+    pub(crate) classes: u64,
+    pub(crate) class_names: Vec<String>,
+}
+
+/// The checks of a genomaster.
+pub(crate) struct UploadChecks {
+    /// One at a time, so that they take at most one core and one share of memory.
+    turn: Semaphore,
+    running: Mutex<BTreeSet<String>>,
+}
+
+impl Default for UploadChecks {
+    fn default() -> UploadChecks {
+        UploadChecks {
+            turn: Semaphore::new(1),
+            running: Mutex::default(),
+        }
+    }
+}
+
+impl UploadChecks {
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host {
+    /// Begins to check a complete upload, unless that has begun.
+    pub(crate) fn check(self: &Arc<Host>, upload: Upload) {
+        if !self.checks.running().insert(upload.id.clone()) {
+            return;
+        }
+        let host = self.clone();
+        tokio::spawn(async move {
+            let result = host.checked(&upload).await.unwrap_or_else(|error| {
+                let reason = printable(&format!("{error:#}")).into_owned();
+                tracing::warn!("the upload {} of {}: {reason}", upload.name, upload.owner);
+                UploadResult::Refused(reason)
+            });
+            if let Err(error) = host.home.end_upload(&upload.id, &result) {
+                tracing::error!("{error:#}");
+            }
+            host.checks.running().remove(&upload.id);
+        });
+    }
+
+    async fn checked(&self, upload: &Upload) -> Result<UploadResult> {
+        let turn = self.checks.turn.acquire().await;
+        let _turn = turn.context("the genomaster is stopping")?;
+        let user = self.home.user(&upload.owner).await?;
+        let user = user.with_context(|| format!("there is no user {}", upload.owner))?;
+        let used = self.home.stored_bytes(&user.name).await?;
+        let free = user.quota.max_bytes.saturating_sub(used);
+        let work = self.home.upload_work_dir(&upload.id);
+        let _ = std::fs::remove_dir_all(&work);
+        std::fs::create_dir_all(&work)?;
+        let checked = self.run_check(upload, free).await?;
+        let data = StoredData {
+            digest: checked.digest,
+            owner: upload.owner.clone(),
+            name: upload.name.clone(),
+            kind: checked.kind,
+            licence: upload.licence.clone(),
+            is_public: upload.is_public,
+            bytes: checked.bytes,
+            train_images: checked.train_images,
+            test_images: checked.test_images,
+            classes: checked.classes,
+            created_s: 0,
+        };
+        let file = self.home.data_file(data.digest);
+        if !file.exists() {
+            let names = serde_json::to_vec(&checked.class_names)?;
+            write_whole(&self.home.class_names_file(data.digest), &names)?;
+            std::fs::rename(work.join("packed"), &file)?;
+            crate::files::sync_folder(&file)?;
+        }
+        self.home.add_data(&data).await?;
+        tracing::info!(
+            "{} has data set {} ({})",
+            data.owner,
+            data.name,
+            data.digest
+        );
+        Ok(UploadResult::Stored(data.digest))
+    }
+
+    /// Runs `genomaster check-upload`.
+    async fn run_check(&self, upload: &Upload, max_bytes: u64) -> Result<CheckedData> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .arg("check-upload")
+            .arg("--file")
+            .arg(self.home.upload_content(&upload.id))
+            .arg("--work")
+            .arg(self.home.upload_work_dir(&upload.id))
+            .args(["--max-bytes", &max_bytes.to_string()])
+            .args(["--max-memory", &MAX_MEMORY_BYTES.to_string()])
+            .args(["--max-seconds", &MAX_SECONDS.to_string()])
+            // Nothing of the genomaster's environment, which may hold secrets.
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(size) = &upload.image_size {
+            command.args(["--image-size", size]);
+        }
+        let child = command.spawn().context("the check cannot be started")?;
+        let ended = tokio::time::timeout(MAX_TIME, child.wait_with_output()).await;
+        let Ok(ended) = ended else {
+            bail!("reading it took longer than {MAX_TIME:?}");
+        };
+        let ended = ended?;
+        let text = |bytes: &[u8]| {
+            let bytes = &bytes[..bytes.len().min(MAX_OUTPUT_BYTES)];
+            String::from_utf8_lossy(bytes).trim().to_owned()
+        };
+        if !ended.status.success() {
+            let said = text(&ended.stderr);
+            let said = said.trim_start_matches("error: ");
+            if ended.status.code().is_none() || said.is_empty() {
+                bail!(
+                    "reading it takes more than {MAX_MEMORY_BYTES} bytes of memory, {MAX_SECONDS} s of processor time, or {max_bytes} bytes on disk, which is what the quota leaves"
+                );
+            }
+            bail!("{said}");
+        }
+        Ok(serde_json::from_str(&text(&ended.stdout))?)
+    }
+}
