@@ -40,7 +40,7 @@ pub use questions::{
 pub use replies::{AssignmentReply, EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{
     AssignmentRequest, ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest,
-    ResultRequest,
+    ResultRequest, Wanted,
 };
 pub use sample::{Sample, SampleSecret};
 pub use scoring::{

@@ -24,12 +24,12 @@ pub enum JobReply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum AssignmentReply {
-    /// A run that probably has work for the miner: join it, if need be, and request a job.
+    /// A run that probably has what the miner wants: join it, if need be, and request it there.
     Run {
         /// The run, whose routes are those below `/v1/runs/RUN/`.
         run: Digest,
     },
-    /// There is no work now; request again.
+    /// There is none now; request again.
     Wait,
 }
 

@@ -43,7 +43,10 @@ pub struct JobRequest {
 pub struct AssignmentRequest {
     /// The miner; in a signed request the signer's address.
     pub miner: MinerId,
-    /// How long to wait for a run with work, in milliseconds; at most 30,000.
+    /// What the miner wants.
+    #[serde(default, skip_serializing_if = "Wanted::is_jobs")]
+    pub wanted: Wanted,
+    /// How long to wait for such a run, in milliseconds; at most 30,000.
     pub wait_ms: u64,
     /// The versions of the miner's program, as run specifications have them; runs that it cannot train
     /// are not assigned.
@@ -52,6 +55,23 @@ pub struct AssignmentRequest {
     /// most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<Digest>,
+}
+
+/// What a miner wants of the run that it is assigned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Jobs.
+    #[default]
+    Jobs,
+    /// Questions about trainings that it has answered.
+    Questions,
+}
+
+impl Wanted {
+    fn is_jobs(&self) -> bool {
+        *self == Wanted::Jobs
+    }
 }
 
 /// `POST /v1/exam`: the result of an entrance examination ([`crate::Exam`]).

@@ -23,7 +23,7 @@ use crate::files::user_state_folder;
 use crate::miner::Miner;
 use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::dataset_cache::DatasetCache;
-use crate::miner::many_runs::Witnesses;
+use crate::miner::many_runs::Memberships;
 use crate::miner::outbox;
 use crate::miner::progress_line;
 use crate::miner::trainer::Trainer;
@@ -115,8 +115,8 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     // By name: several miners of one machine may use the same folder.
     let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));
     let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
-    let (witnessing, witnesses) = (Arc::default(), Witnesses::default());
-    let mut miners: JoinSet<Result<Vec<Digest>>> = JoinSet::new();
+    let (witnessing, memberships) = (Arc::default(), Memberships::default());
+    let mut miners: JoinSet<Result<Option<Digest>>> = JoinSet::new();
     // Devices in turn, so that jobs are spread evenly.
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
@@ -136,15 +136,24 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             stop: stopped.clone(),
         };
         if has_many_runs {
-            miners.spawn(miner.work_for_many(client.clone(), witnesses.clone()));
+            if miners.is_empty() {
+                let (miner, runs) = (miner.clone(), memberships.clone());
+                tokio::spawn(miner.answer_for_many(client.clone(), runs));
+            }
+            let (client, runs) = (client.clone(), memberships.clone());
+            miners.spawn(async {
+                miner.work_for_many(client, runs).await;
+                Ok(None)
+            });
         } else {
-            miners.spawn(async { Ok(miner.work(None).await?.into_iter().collect()) });
+            miners.spawn(miner.work(None));
         }
     }
     let mut unfinished = BTreeSet::new();
     while let Some(ended) = miners.join_next().await {
         unfinished.extend(ended.context("a job panicked")??);
     }
+    unfinished.extend(memberships.joined());
     progress_line::no_more_jobs();
     for run in unfinished {
         let transport = if has_many_runs {

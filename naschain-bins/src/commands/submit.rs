@@ -94,9 +94,10 @@ pub(super) async fn submit(args: SubmitArgs) -> Result<String> {
         miners,
     };
     let run: RunInfo = client.post("/v1/runs", &new).await?;
+    let id = run.id.to_string();
     Ok(format!(
-        "{}\nfollow it: genomaster status {}\n",
-        run.id, run.id
+        "{id}\nfollow it: genomaster status {}\n",
+        &id[..12]
     ))
 }
 

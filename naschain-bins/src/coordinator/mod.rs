@@ -156,6 +156,11 @@ impl Coordinator {
         self.shared.changes.subscribe()
     }
 
+    /// Notifies of questions to miners.
+    pub(crate) fn asked(&self) -> watch::Receiver<u64> {
+        self.shared.asked.subscribe()
+    }
+
     /// Why calls cannot be served now, or `None`.
     pub fn unavailable(&self) -> Option<Unavailable> {
         self.shared.unavailable.borrow().clone()

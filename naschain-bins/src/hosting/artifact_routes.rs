@@ -13,6 +13,8 @@ use naschain_run::ProblemKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::artifacts::front_model::FRONT_FILE;
+use crate::artifacts::history::HISTORY_FILE;
 use crate::hosting::caller::{Sender, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
@@ -93,6 +95,34 @@ pub(super) async fn list(
     files.map(Json).map_err(|error| trouble(&error.into()))
 }
 
+/// The history of a run: a line of JSON for each job that has ended.
+#[utoipa::path(get, path = "/v1/runs/{run}/history", tag = "runs", params(("run" = String, Path)),
+    security((), ("token" = [])),
+    responses((status = 200, content_type = "application/octet-stream"),
+        (status = 206, content_type = "application/octet-stream"), Refusals))]
+pub(super) async fn history(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply<Response> {
+    send(&host, &sender, &id, HISTORY_FILE.to_owned(), &headers).await
+}
+
+/// The trained networks of the front of a run that has ended, with the paths of their files.
+#[utoipa::path(get, path = "/v1/runs/{run}/models", tag = "runs", params(("run" = String, Path)),
+    security((), ("token" = [])),
+    responses((status = 200, content_type = "application/octet-stream"),
+        (status = 206, content_type = "application/octet-stream"), Refusals))]
+pub(super) async fn models(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply<Response> {
+    send(&host, &sender, &id, FRONT_FILE.to_owned(), &headers).await
+}
+
 /// A file of a run, at most 1 MiB at a time: `Range: bytes=N-` asks for the rest.
 #[utoipa::path(get, path = "/v1/runs/{run}/artifact", tag = "runs",
     params(("run" = String, Path), ArtifactQuery), security((), ("token" = [])),
@@ -108,8 +138,19 @@ pub(super) async fn read(
     let bad_query =
         |error: QueryRejection| ErrorResponse::new(ProblemKind::BadQuery, error.body_text());
     let Query(ArtifactQuery { path }) = query.map_err(bad_query)?;
-    let stored = readable(&host, &sender, &id).await?;
-    let start = range_start(&headers)?;
+    send(&host, &sender, &id, path, &headers).await
+}
+
+/// Sends a file of a run.
+async fn send(
+    host: &Host,
+    sender: &Sender,
+    id: &str,
+    path: String,
+    headers: &HeaderMap,
+) -> Reply<Response> {
+    let stored = readable(host, sender, id).await?;
+    let start = range_start(headers)?;
     let dir = host.home.run_dir(stored.id);
     let share = host.budget.share(MAX_RANGE_BYTES as usize).await?;
     let read = move || {

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use naschain_consensus::MinerId;
-use naschain_run::{AssignmentReply, AssignmentRequest, RunState};
+use naschain_run::{AssignmentReply, AssignmentRequest, RunState, Wanted};
 
 use crate::clock;
 use crate::home::runs::RunStatus;
@@ -19,17 +19,24 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Host {
-    /// Waits for a run that has work for a miner, for `wait` at most.
+    /// Waits for a run that has what a miner wants, for `wait` at most.
     pub(super) async fn assign(
         &self,
         request: &AssignmentRequest,
         wait: Duration,
     ) -> AssignmentReply {
         let give_up = clock::now() + wait;
-        let mut changes = self.changes.subscribe();
+        let mut changes = match request.wanted {
+            Wanted::Jobs => self.changes.subscribe(),
+            Wanted::Questions => self.asked.subscribe(),
+        };
         loop {
             changes.mark_unchanged();
-            if let Some(run) = self.run_with_work(request).await {
+            let found = match request.wanted {
+                Wanted::Jobs => self.run_with_work(request).await,
+                Wanted::Questions => self.run_with_questions(request).await,
+            };
+            if let Some(run) = found {
                 return AssignmentReply::Run { run: run.id };
             }
             let now = clock::now();
@@ -41,6 +48,21 @@ impl Host {
             let rest = give_up.saturating_duration_since(clock::now());
             tokio::time::sleep(LOOK_INTERVAL.min(rest)).await;
         }
+    }
+
+    /// The oldest run with a question to a miner, whatever its state.
+    async fn run_with_questions(&self, request: &AssignmentRequest) -> Option<Arc<HostedRun>> {
+        let is_asked = |state: Option<&RunState>| {
+            let board = state.map(RunState::board);
+            board.is_some_and(|board| board.questions_of(&request.miner).next().is_some())
+        };
+        for run in self.open_runs() {
+            let is_excepted = request.except.contains(&run.id);
+            if !is_excepted && run.coordinator.try_with_state(is_asked).await {
+                return Some(run);
+            }
+        }
+        None
     }
 
     /// The oldest run with work for a miner of the user that was dealt least work.

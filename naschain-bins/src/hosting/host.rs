@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use naschain_train::{DataName, Dataset, Options};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
@@ -88,6 +89,8 @@ pub(crate) struct Host {
     exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
     pub(crate) changes: watch::Sender<u64>,
+    /// Counts questions to miners.
+    pub(crate) asked: watch::Sender<u64>,
     pub(crate) open: Mutex<BTreeMap<i64, Arc<HostedRun>>>,
     /// One run is opened at a time, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
@@ -115,6 +118,7 @@ impl Host {
             shares: Shares::default(),
             exhausted: Mutex::default(),
             changes: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             datasets: tokio::sync::Mutex::default(),
@@ -292,13 +296,8 @@ impl Host {
             }
         });
         hosted.keep_task(following);
-        // Whatever makes work in this run may end a miner's wait for a run.
-        let (changes, mut changed) = (self.changes.clone(), hosted.coordinator.changes());
-        hosted.keep_task(tokio::spawn(async move {
-            while changed.changed().await.is_ok() {
-                changes.send_modify(|count| *count += 1);
-            }
-        }));
+        hosted.keep_task(passed_on(hosted.coordinator.changes(), &self.changes));
+        hosted.keep_task(passed_on(hosted.coordinator.asked(), &self.asked));
     }
 
     /// Notes which users have runs that go on.
@@ -360,4 +359,14 @@ impl Host {
         };
         tokio::task::spawn_blocking(remove).await?
     }
+}
+
+/// Passes on changes of one run, which may end a miner's wait for a run.
+fn passed_on(mut changed: watch::Receiver<u64>, all: &watch::Sender<u64>) -> JoinHandle<()> {
+    let all = all.clone();
+    tokio::spawn(async move {
+        while changed.changed().await.is_ok() {
+            all.send_modify(|count| *count += 1);
+        }
+    })
 }

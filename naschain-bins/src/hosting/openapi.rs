@@ -38,6 +38,7 @@ pub(crate) enum Refusals {
         title = "NASChain genomaster",
         description = "Runs of neural architecture search, their data sets and their users. The routes of miners and validators, which are signed, are described in docs/protocol.md."
     ),
+    components(schemas(ProblemBody)),
     modifiers(&Tokens),
     tags(
         (name = "runs", description = "Searches"),

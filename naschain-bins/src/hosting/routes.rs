@@ -77,6 +77,8 @@ fn user_routes() -> OpenApiRouter<Arc<Host>> {
         .routes(routes!(run_changes::extend))
         .routes(routes!(artifact_routes::list))
         .routes(routes!(artifact_routes::read))
+        .routes(routes!(artifact_routes::history))
+        .routes(routes!(artifact_routes::models))
         .routes(routes!(account_routes::register))
         .routes(routes!(account_routes::make_token, account_routes::tokens))
         .routes(routes!(account_routes::revoke))

@@ -215,7 +215,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         .map_err(|error| trouble(&error))?
         .is_some()
     {
-        let detail = format!("there is a run with these settings already: {id}; give another seed");
+        let detail = "there is a run with these settings already; give another seed";
         return Err(ErrorResponse::new(ProblemKind::Refused, detail));
     }
     create_folder_of(host, &spec, secret).map_err(|error| trouble(&error))?;

@@ -244,7 +244,7 @@ pub(super) async fn show(
 /// ended. The upload is checked when it is complete.
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "data",
     params(("id" = String, Path), ("Upload-Offset" = u64, Header)),
-    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     security(("token" = [])), responses((status = 204), Refusals))]
 pub(super) async fn append(
     State(host): State<Arc<Host>>,

@@ -1,90 +1,96 @@
 //! A miner at a genomaster with many runs: works for whichever it is assigned.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use naschain_core::Digest;
-use naschain_run::{AssignmentReply, AssignmentRequest};
+use naschain_run::{AssignmentReply, AssignmentRequest, Wanted};
+use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::client::transport::Transport;
 use crate::journal::versions::versions;
-use crate::miner::witness::Witnessing;
+use crate::miner::witness::Witness;
 use crate::miner::{Ended, Miner, PreparedRun, WAIT_MS};
 use crate::printable::printable;
 
 /// Runs that are kept prepared, at most: each has its data set in memory.
-const MAX_PREPARED: usize = 8;
+const MAX_PREPARED: usize = 16;
 /// Runs that could not be prepared and are not asked for again, at most.
 const MAX_EXCEPTED: usize = 64;
+/// Pause after questions that could not be fetched.
+const RETRY: Duration = Duration::from_secs(2);
 
-/// Whether each run's questions are answered; workers share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Witnesses(Arc<Mutex<BTreeMap<Digest, Witnessing>>>);
+/// A run that this machine has joined, or is about to.
+type Membership = Arc<OnceCell<PreparedRun>>;
 
-impl Witnesses {
-    fn of(&self, run: Digest) -> Witnessing {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only those that answer still.
-        all.retain(|_, witnessing| Arc::strong_count(witnessing) > 1);
-        all.entry(run).or_default().clone()
-    }
-}
+/// The runs of a miner; its workers share them.
+#[derive(Clone, Default)]
+pub(crate) struct Memberships(Arc<Mutex<KnownRuns>>);
 
-/// A run that a worker has joined.
-struct Membership {
-    /// The worker, with the connection to this run.
-    miner: Miner,
-    prepared: PreparedRun,
-}
-
-/// The runs of a worker.
-struct Memberships {
+#[derive(Default)]
+struct KnownRuns {
     /// The run worked for last is the last one.
-    runs: VecDeque<(Digest, Membership)>,
+    prepared: VecDeque<(Digest, Membership)>,
     excepted: VecDeque<Digest>,
 }
 
+impl Memberships {
+    fn with<T>(&self, change: impl FnOnce(&mut KnownRuns) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn of(&self, run: Digest) -> Membership {
+        self.with(|known| {
+            let prepared = &mut known.prepared;
+            let at = prepared.iter().position(|(one, _)| *one == run);
+            let found = at.and_then(|at| prepared.remove(at));
+            let found = found.map_or_else(Membership::default, |(_, found)| found);
+            if prepared.len() == MAX_PREPARED {
+                prepared.pop_front();
+            }
+            prepared.push_back((run, found.clone()));
+            found
+        })
+    }
+
+    fn forget(&self, run: Digest) {
+        self.with(|known| known.prepared.retain(|(one, _)| *one != run));
+    }
+
+    fn except(&self, run: Digest) {
+        self.forget(run);
+        self.with(|known| {
+            if known.excepted.len() == MAX_EXCEPTED {
+                known.excepted.pop_front();
+            }
+            known.excepted.push_back(run);
+        });
+    }
+
+    /// The runs that the miner has joined.
+    pub(crate) fn joined(&self) -> Vec<Digest> {
+        self.with(|known| {
+            let joined = known.prepared.iter().filter(|(_, run)| run.initialized());
+            joined.map(|(run, _)| *run).collect()
+        })
+    }
+}
+
 impl Miner {
-    /// Works for the runs that the genomaster assigns, until `stop` becomes true. Returns the runs
-    /// that the miner still takes part in.
-    pub(crate) async fn work_for_many(
-        mut self,
-        client: Client,
-        witnesses: Witnesses,
-    ) -> Result<Vec<Digest>> {
-        let mut memberships = Memberships {
-            runs: VecDeque::new(),
-            excepted: VecDeque::new(),
-        };
+    /// Works for the runs that the genomaster assigns, until `stop` becomes true.
+    pub(crate) async fn work_for_many(mut self, client: Client, runs: Memberships) {
         let mut failures = 0;
         while !*self.stop.borrow() {
-            let request = AssignmentRequest {
-                miner: self.name.clone(),
-                wait_ms: WAIT_MS,
-                versions: versions(),
-                except: memberships.excepted.iter().copied().collect(),
+            let done = match self.assigned(&client, &runs, Wanted::Jobs).await {
+                Ok(Some(run)) => self.work_once(&client, &runs, run).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
             };
-            let (asking, request) = (client.clone(), &request);
-            let assigned = self.persist(|| {
-                let asking = asking.clone();
-                async move { Ok(asking.assignment(request).await?) }
-            });
-            let run = match assigned.await {
-                Ok(None) => break,
-                Ok(Some(AssignmentReply::Wait)) => continue,
-                Ok(Some(AssignmentReply::Run { run })) => run,
-                Err(error) => {
-                    failures += 1;
-                    self.pause_after(&error, failures).await;
-                    continue;
-                }
-            };
-            match self
-                .work_once(&client, &witnesses, run, &mut memberships)
-                .await
-            {
+            match done {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     failures += 1;
@@ -92,50 +98,107 @@ impl Miner {
                 }
             }
         }
-        Ok(memberships.runs.into_iter().map(|(run, _)| run).collect())
     }
 
-    /// Does one job of a run, which is joined before if need be.
-    async fn work_once(
+    /// Answers the questions of all runs, until `stop` becomes true.
+    pub(crate) async fn answer_for_many(mut self, client: Client, runs: Memberships) {
+        while !*self.stop.borrow() {
+            let done = match self.assigned(&client, &runs, Wanted::Questions).await {
+                Ok(Some(run)) => self.answer_once(&client, &runs, run).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                let error = format!("{error:#}");
+                tracing::debug!("{}: questions: {}", self.name, printable(&error));
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// A run that has something for this miner; `None` if there is none for a while.
+    async fn assigned(
         &mut self,
         client: &Client,
-        witnesses: &Witnesses,
+        runs: &Memberships,
+        wanted: Wanted,
+    ) -> Result<Option<Digest>> {
+        let request = AssignmentRequest {
+            miner: self.name.clone(),
+            wanted,
+            wait_ms: WAIT_MS,
+            versions: versions(),
+            except: runs.with(|known| known.excepted.iter().copied().collect()),
+        };
+        let request = &request;
+        let reply = self
+            .persist(|| async move { Ok(client.assignment(request).await?) })
+            .await?;
+        Ok(match reply {
+            Some(AssignmentReply::Run { run }) => Some(run),
+            Some(AssignmentReply::Wait) | None => None,
+        })
+    }
+
+    /// This worker with the connection to a run, which is joined before if need be; `None` if it cannot
+    /// be, or the miner must stop.
+    async fn member(
+        &self,
+        client: &Client,
+        runs: &Memberships,
         run: Digest,
-        memberships: &mut Memberships,
-    ) -> Result<()> {
-        let known = memberships.runs.iter().position(|(known, _)| *known == run);
-        let mut membership = match known.and_then(|at| memberships.runs.remove(at)) {
-            Some((_, membership)) => membership,
-            None => {
-                let mut miner = self.clone();
-                miner.transport = Transport::Http(client.of_run(run));
-                miner.witnessing = witnesses.of(run);
-                match miner.prepare(None).await {
-                    Ok(Some(prepared)) => Membership { miner, prepared },
-                    Ok(None) => return Ok(()),
-                    Err(error) => {
-                        // Others may be able to: this miner works for other runs.
-                        let error = format!("{error:#}");
-                        tracing::warn!("{}: not run {run}: {}", self.name, printable(&error));
-                        if memberships.excepted.len() == MAX_EXCEPTED {
-                            memberships.excepted.pop_front();
-                        }
-                        memberships.excepted.push_back(run);
-                        return Ok(());
-                    }
-                }
+    ) -> Option<(Miner, PreparedRun)> {
+        let mut member = self.clone();
+        member.transport = Transport::Http(client.of_run(run));
+        // One task answers the questions of all runs.
+        member.witnessing = Arc::new(AtomicBool::new(true));
+        let membership = runs.of(run);
+        let preparing = member.clone();
+        let prepare = async || match preparing.clone().prepare(None).await {
+            Ok(Some(prepared)) => Ok(prepared),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
+        };
+        let prepared = membership.get_or_try_init(prepare).await.cloned();
+        match prepared {
+            Ok(prepared) => Some((member, prepared)),
+            Err(None) => None,
+            Err(Some(error)) => {
+                // Others may be able to: this miner works for other runs.
+                let error = format!("{error:#}");
+                tracing::warn!("{}: not run {run}: {}", self.name, printable(&error));
+                runs.except(run);
+                None
             }
+        }
+    }
+
+    /// Does one job of a run.
+    async fn work_once(&mut self, client: &Client, runs: &Memberships, run: Digest) -> Result<()> {
+        let Some((mut member, mut prepared)) = self.member(client, runs, run).await else {
+            return Ok(());
         };
         // Its work was just seen; if another miner was faster, this one asks for a run again.
-        let ended = membership.miner.one_job(&mut membership.prepared, 0).await;
-        if matches!(ended, Ok(Ended::Run)) {
+        if let Ended::Run = member.one_job(&mut prepared, 0).await? {
             tracing::info!("{}: run {run} is finished", self.name);
+            runs.forget(run);
+        }
+        Ok(())
+    }
+
+    /// Answers the open questions of a run.
+    async fn answer_once(&self, client: &Client, runs: &Memberships, run: Digest) -> Result<()> {
+        let Some((member, prepared)) = self.member(client, runs, run).await else {
             return Ok(());
-        }
-        if memberships.runs.len() == MAX_PREPARED {
-            memberships.runs.pop_front();
-        }
-        memberships.runs.push_back((run, membership));
-        ended.map(drop)
+        };
+        let witness = Witness {
+            name: member.name,
+            transport: member.transport,
+            trainer: member.trainer,
+            spec: prepared.spec,
+            dataset: prepared.dataset,
+            stop: member.stop,
+        };
+        witness.answer_open().await
     }
 }

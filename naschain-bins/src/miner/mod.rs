@@ -93,6 +93,7 @@ enum Ended {
 }
 
 /// A run and its data.
+#[derive(Clone)]
 struct PreparedRun {
     spec: RunSpec,
     dataset: Arc<Dataset>,

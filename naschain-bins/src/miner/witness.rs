@@ -70,7 +70,7 @@ impl Witness {
     /// Works until the run is over or another run has taken its place.
     async fn work(self) {
         let run = self.spec.digest();
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         loop {
             let asked = self.transport.questions(&self.name, run, WAIT_MS).await;
             let asked = match asked {
@@ -85,16 +85,28 @@ impl Witness {
             if asked.questions.is_empty() && asked.finished {
                 return;
             }
-            for question in &asked.questions {
-                match self.answer(question).await {
-                    Ok(()) => failures = 0,
-                    Err(error) => {
-                        failures += 1;
-                        let (name, asked) = (&self.name, question.question);
-                        let error = format!("{error:#}");
-                        tracing::warn!("{name}: cannot answer {asked}: {}", printable(&error));
-                        tokio::time::sleep((RETRY * failures).min(MAX_RETRY)).await;
-                    }
+            self.answer_all(&asked.questions, &mut failures).await;
+        }
+    }
+
+    /// Answers the questions that are open now.
+    pub(super) async fn answer_open(&self) -> Result<()> {
+        let run = self.spec.digest();
+        let asked = self.transport.questions(&self.name, run, 0).await?;
+        self.answer_all(&asked.questions, &mut 0).await;
+        Ok(())
+    }
+
+    async fn answer_all(&self, questions: &[MinerQuestion], failures: &mut u32) {
+        for question in questions {
+            match self.answer(question).await {
+                Ok(()) => *failures = 0,
+                Err(error) => {
+                    *failures += 1;
+                    let (name, asked) = (&self.name, question.question);
+                    let error = format!("{error:#}");
+                    tracing::warn!("{name}: cannot answer {asked}: {}", printable(&error));
+                    tokio::time::sleep((RETRY * *failures).min(MAX_RETRY)).await;
                 }
             }
         }

@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_requests;
 mod bittensor;
 mod data;
+mod hosting;
 mod http;
 mod identity;
 mod independent;

@@ -30,14 +30,19 @@ impl Wallets {
                 .output()
                 .unwrap(),
         );
+        let made = self.load(hotkey).unwrap();
+        assert!(printed.starts_with(made.address()), "{printed}");
+        made
+    }
+
+    /// A hotkey that was made before.
+    pub(crate) fn load(&self, hotkey: &str) -> Option<Hotkey> {
         let args = WalletArgs {
             path: self.0.clone(),
             name: "w".to_owned(),
             hotkey: hotkey.to_owned(),
         };
-        let made = args.load().unwrap();
-        assert!(printed.starts_with(made.address()), "{printed}");
-        made
+        args.load().ok()
     }
 
     pub(crate) fn serve(&self, run: &Path, port: u16, more: &[&str]) -> Command {
@@ -108,4 +113,27 @@ pub(crate) fn fake_btcli(dir: &Path) -> String {
     std::fs::write(bin.join("btcli"), script).unwrap();
     std::fs::set_permissions(bin.join("btcli"), std::fs::Permissions::from_mode(0o755)).unwrap();
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+/// Sends a signed GET of `path`, which is signed as `signed_path`; returns the response as it was
+/// received.
+pub(crate) fn signed_get(
+    server: &Server,
+    genomaster: &Hotkey,
+    hotkey: &Hotkey,
+    path: &str,
+    signed_path: &str,
+) -> String {
+    let message = SignedParts {
+        method: "GET",
+        path: signed_path,
+        body: b"",
+    };
+    let nonce = naschain_bins::unix_nanos();
+    let auth = Auth::sign(hotkey, message, Some(genomaster.address()), nonce);
+    let lines = auth.headers().into_iter();
+    let headers: String = lines
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    exchange(server, "GET", path, &headers, "")
 }

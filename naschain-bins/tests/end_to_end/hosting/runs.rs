@@ -1,0 +1,164 @@
+//! Runs of several users at one genomaster.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Home, audit};
+use crate::programs::{genomaster, read, refused, succeeded, text, wait_until};
+
+#[test]
+fn miners_train_the_runs_of_several_users_who_fetch_them() {
+    let home = Home::new("hosting-runs");
+    home.add("ada", &["--admin"]);
+    home.add("bob", &[]);
+    let server = home.serve(0, &[]);
+    let first = home.submit(&server, "ada", &["--name=first"]);
+    let second = home.submit(&server, "ada", &["--name=second", "--seed=2"]);
+    let third = home.submit(&server, "bob", &["--name=third", "--seed=3"]);
+    let _miners = home.miners(&server, &["m1", "m2", "m3"]);
+    for (user, run) in [("ada", &first), ("ada", &second), ("bob", &third)] {
+        home.wait_for(&server, user, run, "finished");
+        audit(&home.run_dir(run));
+    }
+    // Nobody sees what another has not made public; an administrator sees all.
+    let listed = |user: &str| {
+        let shown = home.user(&server, user, &["status"]).output().unwrap();
+        succeeded(shown)
+    };
+    assert!(listed("bob").contains("third (bob)"));
+    assert!(!listed("bob").contains("ada"), "{}", listed("bob"));
+    assert_eq!(listed("ada").lines().count(), 3);
+
+    let out = home.dir.join("fetched");
+    let mut fetch = home.user(&server, "bob", &["fetch", &third[..8], "--out"]);
+    succeeded(fetch.arg(&out).output().unwrap());
+    assert!(read(out.join("report.html")).contains("<html"));
+    assert!(!out.join("journal.sqlite").exists() && !out.join("secret").exists());
+    let model = home.dir.join("model.onnx");
+    let mut export = genomaster();
+    export.arg("export").arg(&out).arg("--out").arg(&model);
+    succeeded(export.output().unwrap());
+    // The same as a search in one process with the same seed.
+    let front: Value = serde_json::from_str(&read(out.join("front.json"))).unwrap();
+    assert!(!front.as_array().unwrap().is_empty());
+    let error = refused(&mut home.user(&server, "bob", &["fetch", &first[..8]]));
+    assert!(error.contains("there is no run"), "{error}");
+}
+
+#[test]
+fn runs_go_on_after_the_genomaster_was_killed() {
+    let home = Home::signed("hosting-killed");
+    home.add("ada", &[]);
+    let mut server = home.serve(0, &[]);
+    let port = server.port();
+    let names = ["m1", "m2", "m3"];
+    let _miners = home.miners(&server, &names);
+    let runs: Vec<String> = ["1", "2"]
+        .iter()
+        .map(|seed| {
+            let seed = format!("--seed={seed}");
+            home.submit(&server, "ada", &["--generations=4", &seed])
+        })
+        .collect();
+    for _ in 0..2 {
+        let ended = |run: &String| {
+            let progress = home.status(&server, "ada", run)["progress"]["ended"].clone();
+            progress.as_u64().unwrap_or(0)
+        };
+        let before: u64 = runs.iter().map(ended).sum();
+        wait_until("more jobs have ended", || {
+            runs.iter().map(ended).sum::<u64>() > before
+        });
+        server.process.kill();
+        server = home.serve(port, &[]);
+    }
+    for run in &runs {
+        home.wait_for(&server, "ada", run, "finished");
+        audit(&home.run_dir(run));
+        let history = read(home.run_dir(run).join("history.jsonl"));
+        assert_eq!(history.lines().count(), 16, "{history}");
+    }
+}
+
+#[test]
+fn a_run_is_paused_stopped_extended_and_deleted() {
+    let home = Home::new("hosting-changes");
+    home.add("ada", &["--max-runs=2"]);
+    let server = home.serve(0, &[]);
+    let change = |run: &str, action: &str| {
+        let mut command = home.user(&server, "ada", &["change", run, action]);
+        command.output().unwrap()
+    };
+    let run = home.submit(&server, "ada", &["--generations=3"]);
+    assert_eq!(succeeded(change(&run, "pause")), "paused\n");
+    let miners = home.miners(&server, &["m1", "m2", "m3"]);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let status = home.status(&server, "ada", &run);
+    assert_eq!(status["progress"]["ended"], 0, "{status}");
+    let extend = home.user(&server, "ada", &["extend", &run, "--generations=4"]);
+    succeeded({ extend }.output().unwrap());
+    assert_eq!(succeeded(change(&run, "resume")), "resumed\n");
+    home.wait_for(&server, "ada", &run, "finished");
+    assert_eq!(home.status(&server, "ada", &run)["progress"]["ended"], 16);
+    audit(&home.run_dir(&run));
+    let again = change(&run, "pause");
+    let error = text(&again.stderr);
+    assert!(
+        error.contains("the run is finished; it cannot be paused"),
+        "{error}"
+    );
+
+    // Of a run that is stopped the front is that of what has ended.
+    let long = home.submit(&server, "ada", &["--generations=5000", "--seed=2"]);
+    wait_until("some jobs have ended", || {
+        let status = home.status(&server, "ada", &long);
+        status["progress"]["ended"].as_u64().unwrap_or(0) > 4
+    });
+    succeeded(change(&long, "stop"));
+    home.wait_for(&server, "ada", &long, "stopped");
+    let front: Value = serde_json::from_str(&read(home.run_dir(&long).join("front.json"))).unwrap();
+    assert!(!front.as_array().unwrap().is_empty());
+    drop(miners);
+
+    let one = home.submit(&server, "ada", &["--seed=3"]);
+    home.submit(&server, "ada", &["--seed=4"]);
+    let mut third = home.user(&server, "ada", &["submit", "--epochs=1", "--seed=5"]);
+    let error = refused(&mut third);
+    assert!(
+        error.contains("ada has 2 runs that have not ended"),
+        "{error}"
+    );
+    assert_eq!(succeeded(change(&one, "delete")), "deleted\n");
+    assert!(!home.run_dir(&one).exists());
+    succeeded(third.output().unwrap());
+}
+
+/// Two users with the same weight, one of them with four runs: each gets half of the work.
+#[test]
+fn users_get_equal_shares_however_many_runs_they_have() {
+    let home = Home::new("hosting-shares");
+    let server_flags: &[&str] = &[];
+    home.add("ada", &[]);
+    home.add("bob", &[]);
+    let server = home.serve(0, server_flags);
+    let long = |seed: u32| format!("--seed={seed}");
+    let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (user, seed) in [("ada", 1), ("ada", 2), ("ada", 3), ("ada", 4), ("bob", 5)] {
+        let flags = ["--generations=500", &long(seed), "--nodes=2", "--phases=1"];
+        let run = home.submit(&server, user, &flags);
+        runs.entry(user).or_default().push(run);
+    }
+    let _miners = home.miners(&server, &["m1", "m2", "m3", "m4"]);
+    let ended = |user: &str| -> u64 {
+        let ended = |run: &String| {
+            let status = home.status(&server, user, run);
+            status["progress"]["ended"].as_u64().unwrap_or(0)
+        };
+        runs[user].iter().map(ended).sum()
+    };
+    wait_until("many jobs have ended", || ended("ada") + ended("bob") > 120);
+    let (ada, bob) = (ended("ada") as f64, ended("bob") as f64);
+    let jain = (ada + bob).powi(2) / (2.0 * (ada * ada + bob * bob));
+    assert!(jain >= 0.95, "{ada} and {bob}: {jain}");
+}

@@ -1,0 +1,227 @@
+//! Data sets that users upload.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Home, audit};
+use crate::programs::{Answer, Server, call, exchange, miner, refused, succeeded, wait_until};
+
+/// Pictures of two classes, `count` of each.
+fn pictures(dir: &Path, count: u8) {
+    for (class, shift) in [("circle", 0), ("square", 120)] {
+        std::fs::create_dir_all(dir.join(class)).unwrap();
+        for number in 0..count {
+            let pixel = |x, y| {
+                let value = (x * 7 + y * 13 + u32::from(number) * 5) % 100 + shift;
+                image::Rgb([value as u8, (value / 2) as u8, 40])
+            };
+            let image = image::RgbImage::from_fn(8, 8, pixel);
+            let path = dir.join(class).join(format!("{number}.png"));
+            image.save(path).unwrap();
+        }
+    }
+}
+
+fn authorised(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn begin(server: &Server, token: &str, bytes: usize) -> Value {
+    let body = json!({"name": "mine", "file_name": "mine.tar", "bytes": bytes, "image_size": "8"});
+    let headers = authorised(token);
+    let answer = call(server, "POST", "/v1/uploads", &headers, &body.to_string());
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+fn info(server: &Server, token: &str, id: &str) -> Value {
+    let path = format!("/v1/uploads/{id}");
+    let answer = call(server, "GET", &path, &authorised(token), "");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+/// Sends a part, of which the connection breaks off after `sent` bytes.
+fn append(server: &Server, token: &str, id: &str, offset: usize, part: &[u8]) -> Answer {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let head = format!(
+        "PATCH /v1/uploads/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Upload-Offset: {offset}\r\n\
+         Content-Type: application/offset+octet-stream\r\nContent-Length: {}\r\n\r\n",
+        authorised(token),
+        part.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(part).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+fn tar_of(dir: &Path) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_dir_all("pictures", dir).unwrap();
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn pictures_are_uploaded_once_and_trained_by_miners_that_do_not_have_them() {
+    let home = Home::new("hosting-pictures");
+    home.add("ada", &[]);
+    home.add("bob", &[]);
+    let server = home.serve(0, &[]);
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 60);
+    let data = format!("--data={}", dir.display());
+    let flags = ["--image-size=8", &data];
+    let _miners = home.miners(&server, &["m1", "m2", "m3"]);
+    let run = home.submit(&server, "ada", &flags);
+    home.wait_for(&server, "ada", &run, "finished");
+    audit(&home.run_dir(&run));
+    let stored = || {
+        let files = std::fs::read_dir(home.path().join("data")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".data")).count()
+    };
+    assert_eq!(stored(), 1);
+    // Another user with the same pictures: they are read again, and stored once.
+    let other = home.submit(&server, "bob", &flags);
+    home.wait_for(&server, "bob", &other, "finished");
+    assert_eq!(stored(), 1);
+    // The models know the names of the classes.
+    let out = home.dir.join("fetched");
+    let mut fetch = home.user(&server, "ada", &["fetch", &run, "--out"]);
+    succeeded(fetch.arg(&out).output().unwrap());
+    let mut predict = crate::programs::genomaster();
+    let picture = dir.join("square/7.png");
+    predict.arg("predict").arg(&out).arg(&picture);
+    let predicted = succeeded(predict.output().unwrap());
+    assert!(
+        predicted.contains("square") || predicted.contains("circle"),
+        "{predicted}"
+    );
+}
+
+#[test]
+fn an_upload_survives_kills_and_broken_connections() {
+    let home = Home::new("hosting-upload");
+    let token = home.add("ada", &[]);
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 200);
+    let content = tar_of(&dir);
+    let mut server = home.serve(0, &[]);
+    let port = server.port();
+    let id = begin(&server, &token, content.len())["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut offset = 0;
+    let step = content.len() / 7 + 1;
+    while offset < content.len() {
+        let part = &content[offset..content.len().min(offset + step)];
+        let answer = append(&server, &token, &id, offset, part);
+        assert_eq!(answer.status, 204, "{}", answer.body);
+        server.process.kill();
+        server = home.serve(port, &[]);
+        offset = info(&server, &token, &id)["offset"].as_u64().unwrap() as usize;
+    }
+    wait_until("the upload is stored", || {
+        info(&server, &token, &id)["state"] == "stored"
+    });
+    let stored = info(&server, &token, &id);
+    let checked = miner()
+        .args(["data", "check", "--json", "--image-size=8"])
+        .arg(&dir)
+        .output();
+    let digest = stored["data"].as_str().unwrap();
+    let found = String::from_utf8(checked.unwrap().stdout).unwrap();
+    assert!(found.contains(digest), "{found} has not {digest}");
+}
+
+#[test]
+fn what_is_no_data_set_is_refused_with_the_reason() {
+    let home = Home::new("hosting-bad");
+    let token = home.add("ada", &["--max-gib=1"]);
+    let other = home.add("bob", &[]);
+    let server = home.serve(0, &[]);
+    let problem = |content: &[u8]| {
+        let id = begin(&server, &token, content.len())["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let answer = append(&server, &token, &id, 0, content);
+        assert_eq!(answer.status, 204, "{}", answer.body);
+        wait_until("the upload is checked", || {
+            info(&server, &token, &id)["state"] != "checking"
+        });
+        info(&server, &token, &id)["problem"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(problem(b"hello").contains("neither a ZIP nor a tar archive"));
+    assert!(problem(b"PK\x03\x04 and nothing").contains("cannot be read"));
+    let empty = home.dir.join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let found = problem(&tar_of(&empty));
+    assert!(found.contains("no files"), "{found}");
+    let text = home.dir.join("text/a");
+    std::fs::create_dir_all(&text).unwrap();
+    std::fs::write(text.join("1.png"), "no picture").unwrap();
+    let found = problem(&tar_of(&home.dir.join("text")));
+    assert!(found.contains("1.png"), "{found}");
+    // A bomb: 3 GiB of zeros in a few megabytes, as pictures of 48 MiB each.
+    let found = problem(&bomb());
+    assert!(found.contains("unpacks to more than"), "{found}");
+
+    // Wrong offsets, more bytes than announced, strangers, and too much at once.
+    let id = begin(&server, &token, 10)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(append(&server, &token, &id, 5, b"12345").status, 409);
+    assert_eq!(append(&server, &token, &id, 0, b"12345678901").status, 422);
+    assert_eq!(append(&server, &other, &id, 0, b"1").status, 404);
+    let body = json!({"name": "big", "file_name": "big.tar", "bytes": 2_u64 << 30});
+    let answer = call(
+        &server,
+        "POST",
+        "/v1/uploads",
+        &authorised(&token),
+        &body.to_string(),
+    );
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    assert!(answer.body.contains("quota_reached"), "{}", answer.body);
+    let head = exchange(
+        &server,
+        "GET",
+        "/v1/uploads/../../secret",
+        &authorised(&token),
+        "",
+    );
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    let mut submit = home.user(&server, "ada", &["submit", "--data=digits", "--epochs=0"]);
+    let error = refused(&mut submit);
+    assert!(error.contains("epochs"), "{error}");
+}
+
+/// A tar that is compressed by gzip, of files of zeros.
+fn bomb() -> Vec<u8> {
+    let zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(zipped);
+    let zeros = vec![0_u8; 48 << 20];
+    for number in 0..64 {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(zeros.len() as u64);
+        header.set_mode(0o644);
+        let name = format!("a/{number}.png");
+        tar.append_data(&mut header, name, &zeros[..]).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
