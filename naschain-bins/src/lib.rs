@@ -72,7 +72,7 @@ pub use server::router;
 pub mod programs {
     pub use crate::cli::config::{ProgramArgs, parse};
     pub use crate::cli::data_args::DataArgs;
-    pub use crate::cli::presets::{SEARCH_EXAMPLES, SERVE_EXAMPLES};
+    pub use crate::cli::presets::{SEARCH_EXAMPLES, SEARCH_LOG, SERVE_EXAMPLES};
     pub use crate::cli::program::{print, run};
     pub use crate::cli::run_args::{DeviceArgs, help};
     pub use crate::cli::shell::{CompletionsArgs, ManArgs, completions, man};

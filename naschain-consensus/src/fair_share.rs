@@ -1,4 +1,4 @@
-//! Whose work is dealt next where several users share the same miners.
+//! Whose work comes next where several users share the same miners.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 struct Account {
     /// Its share is proportional to this.
     weight: u32,
-    /// Work dealt so far divided by the weight, in units of [`SCALE`] per unit of work.
+    /// Work done for the user so far divided by the weight, in units of [`SCALE`] per unit of work.
     served: u128,
 }
 
@@ -83,7 +83,7 @@ impl<U: Clone + Ord> FairShare<U> {
         self.idle.retain(|_, served| *served > floor);
     }
 
-    /// A user was dealt work. Nothing happens where it has none.
+    /// Work was handed out for a user. Nothing happens where it has none.
     pub fn charge(&mut self, user: &U, work: u64) {
         if let Some(account) = self.waiting.get_mut(user) {
             let units = u128::from(work) * SCALE / u128::from(account.weight);

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
     AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
-    ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SERVE_EXAMPLES, SearchArgs,
-    ServeArgs, ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man, parse,
-    predict, print, retrain, run, run_audit, run_remote, runs, search, serve, show, update,
+    ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SEARCH_LOG, SERVE_EXAMPLES,
+    SearchArgs, ServeArgs, ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man,
+    parse, predict, print, retrain, run, run_audit, run_remote, runs, search, serve, show, update,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -54,10 +54,6 @@ enum Command {
     /// Write the manual pages of this program
     Man(ManArgs),
 }
-
-/// Warnings, the lines of progress, and what is read.
-const SEARCH_LOG: &str =
-    "warn,naschain_bins::commands::progress=info,naschain_bins::cli::data_args=info";
 
 fn main() -> ExitCode {
     let Cli { program, command } = parse();

@@ -63,11 +63,6 @@ pub(crate) struct OpenRun {
 }
 
 impl CommonArgs {
-    /// The location of the journal, if it was given.
-    pub(crate) fn store(&self) -> Option<JournalPlace> {
-        self.store.clone()
-    }
-
     /// Number of miners that train each genome.
     pub(crate) fn replication(&self) -> Result<usize> {
         Ok(self.run.replication(&self.data.name()?))

@@ -198,6 +198,10 @@ Examples:
 the job board.
 ";
 
+/// What `search` logs: warnings, the lines of progress, and what is read.
+pub const SEARCH_LOG: &str =
+    "warn,naschain_bins::commands::progress=info,naschain_bins::cli::data_args=info";
+
 /// The end of `serve -h`.
 pub const SERVE_EXAMPLES: &str = "\
 Examples:

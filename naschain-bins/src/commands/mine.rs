@@ -93,10 +93,10 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     progress_line::show();
     let (stop, stopped) = watch::channel(false);
     let credentials = cli.caller.credentials(cli.name.clone())?;
-    let name = match (&credentials.hotkey, cli.name) {
+    let name = match (&credentials.hotkey, &cli.name) {
         // A signed request is valid only for the signer's address, so --name is only shown.
         (Some(hotkey), _) => MinerId::new(hotkey.address())?,
-        (None, Some(name)) => name,
+        (None, Some(name)) => name.clone(),
         (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
     let client = Client::with(&cli.genomaster, credentials)?;
@@ -107,63 +107,75 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let Some(has_many_runs) = has_many_runs(&client, stopped.clone()).await? else {
         return Ok(());
     };
-    let downloads = cli.data_cache.downloads(client.clone());
-    let transport = Transport::Http(client.clone());
-    let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
-    let dataset_cache = Arc::new(DatasetCache::with_downloads(downloads));
-    let limit_bytes = cli.checkpoint_limit << 20;
-    // By name: several miners of one machine may use the same folder.
-    let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));
-    let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
-    let (witnessing, memberships) = (Arc::default(), Memberships::default());
+    let workers = workers(&cli, &client, &name, checkpoints, &stopped);
+    let memberships = Memberships::default();
+    let mut unfinished = BTreeSet::new();
     let mut miners: JoinSet<Result<Option<Digest>>> = JoinSet::new();
-    // Devices in turn, so that jobs are spread evenly.
-    for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
-        let miner = Miner {
-            name: name.clone(),
-            transport: transport.clone(),
-            trainer: Trainer {
-                options: cli.compute.options(*device, jobs),
-                checkpoints: checkpoints.clone(),
-            },
-            data_dir: cli.data_dir.clone(),
-            keep_images: cli.keep.keep_images,
-            jobs,
-            outbox: cli.outbox.clone(),
-            dataset_cache: dataset_cache.clone(),
-            known: Arc::default(),
-            witnessing: Arc::clone(&witnessing),
-            stop: stopped.clone(),
-        };
-        if has_many_runs {
-            if miners.is_empty() {
-                let (miner, runs) = (miner.clone(), memberships.clone());
-                tokio::spawn(miner.answer_for_many(client.clone(), runs));
-            }
-            let (client, runs) = (client.clone(), memberships.clone());
-            miners.spawn(async {
+    // One task answers the questions of all runs.
+    if let Some(miner) = workers.first().filter(|_| has_many_runs).cloned() {
+        tokio::spawn(miner.answer_for_many(client.clone(), memberships.clone()));
+    }
+    for miner in workers {
+        let (client, runs) = (client.clone(), memberships.clone());
+        miners.spawn(async move {
+            if has_many_runs {
                 miner.work_for_many(client, runs).await;
                 Ok(None)
-            });
-        } else {
-            miners.spawn(miner.work(None));
-        }
+            } else {
+                miner.work(None).await
+            }
+        });
     }
-    let mut unfinished = BTreeSet::new();
     while let Some(ended) = miners.join_next().await {
         unfinished.extend(ended.context("a job panicked")??);
     }
     unfinished.extend(memberships.joined());
     progress_line::no_more_jobs();
     for run in unfinished {
-        let transport = if has_many_runs {
-            Transport::Http(client.of_run(run))
+        let within = if has_many_runs {
+            client.of_run(run)
         } else {
-            transport.clone()
+            client.clone()
         };
-        leave(&transport, &name, run, cli.outbox.as_deref()).await;
+        leave(&Transport::Http(within), &name, run, cli.outbox.as_deref()).await;
     }
     Ok(())
+}
+
+/// The workers of a miner: devices in turn, so that jobs are spread evenly.
+fn workers(
+    cli: &MineArgs,
+    client: &Client,
+    name: &MinerId,
+    checkpoints: Option<PathBuf>,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<Miner> {
+    let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
+    let downloads = cli.data_cache.downloads(client.clone());
+    let dataset_cache = Arc::new(DatasetCache::with_downloads(downloads));
+    let limit_bytes = cli.checkpoint_limit << 20;
+    // By name: several miners of one machine may use the same folder.
+    let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));
+    let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
+    let witnessing = Arc::default();
+    let worker = |device: &Device| Miner {
+        name: name.clone(),
+        transport: Transport::Http(client.clone()),
+        trainer: Trainer {
+            options: cli.compute.options(*device, jobs),
+            checkpoints: checkpoints.clone(),
+        },
+        data_dir: cli.data_dir.clone(),
+        keep_images: cli.keep.keep_images,
+        jobs,
+        outbox: cli.outbox.clone(),
+        dataset_cache: dataset_cache.clone(),
+        known: Arc::default(),
+        witnessing: Arc::clone(&witnessing),
+        stop: stopped.clone(),
+    };
+    let devices = cli.device.iter().cycle();
+    devices.take(jobs as usize).map(worker).collect()
 }
 
 /// Whether the genomaster has many runs; waits until it answers. `None` when the miner must stop.

@@ -16,6 +16,7 @@ use crate::commands::user::{UserArgs, user};
 #[derive(Subcommand, Debug)]
 pub enum RemoteCommand {
     /// Begin a run at a genomaster with many, and upload its data
+    #[command(args_override_self = true)]
     Submit(Box<SubmitArgs>),
     /// List the runs of a genomaster with many, or show one
     Status(StatusArgs),

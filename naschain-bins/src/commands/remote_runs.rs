@@ -49,7 +49,7 @@ pub struct ChangeArgs {
     run: String,
     /// What to do: pause, resume, stop or delete it
     #[arg(value_enum)]
-    action: Action,
+    action: RunAction,
     #[command(flatten)]
     user: UserClientArgs,
 }
@@ -67,7 +67,7 @@ pub struct ExtendArgs {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Action {
+enum RunAction {
     Pause,
     Resume,
     Stop,
@@ -221,10 +221,10 @@ pub(super) async fn change(args: ChangeArgs) -> Result<String> {
     let id = found(&client, &args.run).await?.id;
     let path = format!("/v1/runs/{id}");
     let done = match args.action {
-        Action::Pause => (Method::POST, format!("{path}/pause"), "paused"),
-        Action::Resume => (Method::POST, format!("{path}/resume"), "resumed"),
-        Action::Stop => (Method::POST, format!("{path}/stop"), "stopping"),
-        Action::Delete => (Method::DELETE, path, "deleted"),
+        RunAction::Pause => (Method::POST, format!("{path}/pause"), "paused"),
+        RunAction::Resume => (Method::POST, format!("{path}/resume"), "resumed"),
+        RunAction::Stop => (Method::POST, format!("{path}/stop"), "stopping"),
+        RunAction::Delete => (Method::DELETE, path, "deleted"),
     };
     let (method, path, done) = done;
     client.send(method, &path).await?;

@@ -21,13 +21,13 @@ use crate::commands::progress::{Progress, Workload};
 use crate::commands::retrain::store_retrained;
 use crate::commands::serve_home::{HomeArgs, serve_home};
 use crate::coordinator::Coordinator;
-use crate::hosting::host::Registration;
+use crate::hosting::settings::Registration;
 use crate::printable::counted;
 use crate::server;
 use crate::server::exams::Exams;
 use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
-use crate::server::registrations::RegistrationReader;
+use crate::server::registrations::read_forever;
 use crate::shutdown::shutdown;
 use naschain_run::RunSpec;
 
@@ -67,7 +67,7 @@ pub struct ServeArgs {
     ///
     /// The folder has the users, their data sets and a folder for each run. `genomaster user add` adds
     /// the first user; `genomaster submit` begins a run.
-    #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy"])]
+    #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy", "store"])]
     home: Option<PathBuf>,
     /// With --home, who may register: open, invited or closed
     #[arg(long, help_heading = "Access", value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
@@ -80,24 +80,29 @@ pub struct ServeArgs {
     no_exam: bool,
 }
 
+impl ServeArgs {
+    /// The flags of a genomaster with many runs, if it is to be one.
+    fn home_args(&self) -> Option<HomeArgs> {
+        Some(HomeArgs {
+            dir: self.home.clone()?,
+            registration: self.registration,
+            has_exams: !self.no_exam,
+            options: self.common.device.options(),
+            keep_mib: self.common.data.keep.keep_images,
+        })
+    }
+}
+
 /// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
 /// can fetch its jobs.
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
     let listener = listen::bind(&args.listen).await?;
-    if let Some(home) = &args.home {
-        let home = HomeArgs {
-            dir: home.clone(),
-            store: args.common.store(),
-            registration: args.registration,
-            has_exams: !args.no_exam,
-            options: args.common.device.options(),
-            keep_mib: args.common.data.keep.keep_images,
-        };
+    if let Some(home) = args.home_args() {
         return serve_home(home, listener, &args.access).await;
     }
     let mut opened = args.access.open()?;
-    let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
+    let mut reading = tokio::spawn(read_forever(opened.reader.take()));
     if args.access.legacy {
         ensure!(
             args.common.run.rungs.is_empty(),
@@ -127,12 +132,9 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         tell_of_retraining(member, coordinator.spec());
     }
     let options = args.common.device.options();
-    let exams = if opened.is_signed() && !args.no_exam {
-        let spec = coordinator.spec().clone();
-        Some(Exams::new(spec, dataset.clone(), options)?)
-    } else {
-        None
-    };
+    let has_exams = opened.is_signed() && !args.no_exam;
+    let exams = has_exams.then(|| Exams::new(coordinator.spec().clone(), dataset.clone(), options));
+    let exams = exams.transpose()?;
     let (auth, legacy) = opened.auth(&coordinator, &dir, exams)?;
     let scheme = ["http", "https"][usize::from(listening.tls.is_some())];
     // Printed only when the run is open, so a script that reads this line can connect.
@@ -203,14 +205,6 @@ fn tell_of_retraining(member: &Member, spec: &RunSpec) {
         counted(recipe.train_images, "image"),
         spec.data.name
     );
-}
-
-/// Ends only with an error.
-pub(super) async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
-    match reader {
-        Some(reader) => Ok(reader.run().await?),
-        None => std::future::pending().await,
-    }
 }
 
 /// Follows the search, then concludes the run; ends only with an error. `member` is the network of

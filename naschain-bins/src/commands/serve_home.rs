@@ -14,14 +14,14 @@ use crate::cli::access_args::AccessArgs;
 use crate::cli::program::print;
 use crate::commands::conclude::{concluded, follow};
 use crate::commands::progress::{Progress, Workload};
-use crate::commands::serve::read_registrations;
-use crate::home::{Home, HomePlace};
-use crate::hosting::host::{Followed, Host, HostSettings, Registration};
+use crate::home::Home;
+use crate::hosting::host::Host;
 use crate::hosting::routes::router;
-use crate::journal::store::JournalPlace;
+use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::printable::counted;
 use crate::server::auth::Authenticator;
 use crate::server::listen;
+use crate::server::registrations::read_forever;
 use crate::shutdown::shutdown;
 
 /// Pause before a run's files are written again after a failure, for example on a full disk.
@@ -32,7 +32,6 @@ const MODEL_WAIT: Duration = Duration::from_secs(120);
 /// The flags of `serve` that a genomaster with many runs uses, besides those about access.
 pub(super) struct HomeArgs {
     pub(super) dir: PathBuf,
-    pub(super) store: Option<JournalPlace>,
     pub(super) registration: Registration,
     pub(super) has_exams: bool,
     pub(super) options: Options,
@@ -46,9 +45,8 @@ pub(super) async fn serve_home(
     access: &AccessArgs,
 ) -> Result<()> {
     let mut opened = access.open()?;
-    let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
-    let place = HomePlace::new(&args.dir, args.store.as_ref())?;
-    let home = Home::open(&args.dir, place).await?;
+    let mut reading = tokio::spawn(read_forever(opened.reader.take()));
+    let home = Home::open(&args.dir).await?;
     let is_signed = opened.is_signed();
     let settings = HostSettings {
         access: opened.access().clone(),

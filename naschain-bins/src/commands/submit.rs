@@ -13,7 +13,7 @@ use crate::cli::data_args::DataArgs;
 use crate::cli::run_args::RunArgs;
 use crate::cli::user_args::UserClientArgs;
 use crate::client::users::UserClient;
-use crate::home::runs::Settings;
+use crate::home::runs::RunSettings;
 use crate::hosting::data_routes::DataInfo;
 use crate::hosting::planning::settings_of;
 use crate::hosting::run_routes::{NewRun, RunInfo};
@@ -52,7 +52,7 @@ pub struct SubmitArgs {
 
 /// The flags of a search, as the genomaster gets them.
 #[derive(Clone, Debug)]
-struct SettingsFlags(Settings);
+struct SettingsFlags(RunSettings);
 
 impl Args for SettingsFlags {
     fn augment_args(command: Command) -> Command {

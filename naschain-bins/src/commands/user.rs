@@ -6,10 +6,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock;
+use crate::home::Home;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
-use crate::home::{Home, HomePlace};
-use crate::journal::store::{JournalPlace, PlaceParser};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -24,9 +23,6 @@ struct HomeFlags {
     /// The folder of `genomaster serve --home`
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
-    /// Its --store, if it has one
-    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
-    store: Option<JournalPlace>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -111,8 +107,7 @@ impl Limits {
 
 impl HomeFlags {
     async fn open(&self) -> Result<Home> {
-        let place = HomePlace::new(&self.home, self.store.as_ref())?;
-        Home::open(&self.home, place).await
+        Home::open(&self.home).await
     }
 }
 

@@ -279,9 +279,7 @@ impl Coordinator {
                 return Ok(JobReply::Finished);
             }
             if self.is_paused() {
-                self.use_unjournaled(proof).await?;
-                tokio::time::sleep(wait.min(MAX_HELD)).await;
-                return Ok(JobReply::Wait);
+                return self.wait_paused(wait, proof).await;
             }
             let event = Event::Request {
                 miner: miner.clone(),
@@ -326,6 +324,17 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// The reply to a request for work while no jobs are handed out.
+    async fn wait_paused(
+        &self,
+        wait: Duration,
+        proof: Option<Proof>,
+    ) -> Result<JobReply, CallError> {
+        self.use_unjournaled(proof).await?;
+        tokio::time::sleep(wait.min(MAX_HELD)).await;
+        Ok(JobReply::Wait)
     }
 
     /// The job that a request for work was granted, if any, of which `leased` is the training.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use naschain_core::Digest;
 use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::sqlite::SqliteRow;
 
 use crate::home::{Home, now_s};
 
@@ -28,7 +28,7 @@ pub(crate) struct StoredData {
 }
 
 impl StoredData {
-    fn from_row(row: &AnyRow) -> Result<StoredData> {
+    fn from_row(row: &SqliteRow) -> Result<StoredData> {
         let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
         let number =
             |column: &str| -> Result<u64> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };

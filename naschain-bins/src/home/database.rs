@@ -1,17 +1,18 @@
-//! The database of a home: a SQLite file, or a PostgreSQL server that several genomasters share.
+//! The database of a home, a SQLite file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyPool, Executor};
-
-use crate::journal::store::JournalPlace;
+use sqlx::Executor;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// The version of the tables.
 const VERSION: i64 = 1;
 
-/// The tables, in the SQL that both databases understand: there are only integers and texts.
+/// The tables. There are only integers and texts, in SQL that PostgreSQL understands as well.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS home (version BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS users (
@@ -69,69 +70,34 @@ CREATE INDEX IF NOT EXISTS runs_by_owner ON runs (owner, number);
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, number);
 CREATE INDEX IF NOT EXISTS tokens_by_owner ON tokens (owner);";
 
-/// Where the database of a home is.
-#[derive(Clone, Debug)]
-pub(crate) enum HomePlace {
-    /// In `home.sqlite` of this folder.
-    Folder(PathBuf),
-    /// On a PostgreSQL server.
-    Postgres(String),
-}
-
-impl HomePlace {
-    /// That of `--store`, or else in the folder of the home.
-    ///
-    /// # Errors
-    /// If the store is another file.
-    pub(crate) fn new(home: &Path, store: Option<&JournalPlace>) -> Result<HomePlace> {
-        Ok(match store {
-            None => HomePlace::Folder(home.to_owned()),
-            Some(JournalPlace::Postgres(url)) => HomePlace::Postgres(url.clone()),
-            Some(JournalPlace::File(file)) => anyhow::bail!(
-                "--store {} is a file; a genomaster with --home keeps the journals of its runs in their folders, or in postgres://USER@HOST/DATABASE",
-                file.display()
-            ),
-        })
-    }
-}
-
 /// Connections to the database of a home.
-pub(super) struct Database {
-    pub(super) pool: AnyPool,
+pub(super) struct HomeDatabase {
+    pub(super) pool: SqlitePool,
 }
 
-impl Database {
-    /// Connects, and creates the tables that are missing.
-    pub(super) async fn open(place: &HomePlace) -> Result<Database> {
-        install_default_drivers();
-        let (url, connections, shown) = match place {
-            HomePlace::Folder(dir) => {
-                let file = dir.join("home.sqlite");
-                let shown = file.display().to_string();
-                let text = file.to_str();
-                let text = text.with_context(|| format!("{shown} is not UTF-8"))?;
-                // One writer at a time; a second connection would only wait for the first.
-                (sqlite_url(text), 1, shown)
-            }
-            HomePlace::Postgres(url) => {
-                let shown = JournalPlace::Postgres(url.clone()).to_string();
-                (url.clone(), 8, shown)
-            }
-        };
-        let options = AnyPoolOptions::new().max_connections(connections);
-        let pool = options.connect(&url).await;
-        // The error of the driver may quote the URL, which may contain a password.
-        let pool = pool.with_context(|| format!("cannot open {shown}"))?;
-        if matches!(place, HomePlace::Folder(_)) {
-            pool.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000")
-                .await?;
-        }
-        create_tables(&pool).await.with_context(|| shown.clone())?;
-        Ok(Database { pool })
+impl HomeDatabase {
+    /// Opens `home.sqlite` in a folder, and creates the tables that are missing.
+    pub(super) async fn open(dir: &Path) -> Result<HomeDatabase> {
+        let file = dir.join("home.sqlite");
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Of `genomaster user`, while a genomaster runs.
+            .busy_timeout(Duration::from_secs(5));
+        // One writer at a time; a second connection would only wait for the first.
+        let pool = SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect_with(options).await;
+        let context = || format!("cannot open {}", file.display());
+        let pool = pool.with_context(context)?;
+        create_tables(&pool).await.with_context(context)?;
+        Ok(HomeDatabase { pool })
     }
 }
 
-async fn create_tables(pool: &AnyPool) -> Result<()> {
+async fn create_tables(pool: &SqlitePool) -> Result<()> {
     for statement in TABLES.split(';').filter(|text| !text.trim().is_empty()) {
         pool.execute(statement).await?;
     }
@@ -151,18 +117,4 @@ async fn create_tables(pool: &AnyPool) -> Result<()> {
         ),
     }
     Ok(())
-}
-
-/// The URL of a SQLite file that is created if it is missing.
-fn sqlite_url(path: &str) -> String {
-    let mut url = "sqlite://".to_owned();
-    for part in path.chars() {
-        match part {
-            '%' => url += "%25",
-            '?' => url += "%3F",
-            '#' => url += "%23",
-            _ => url.push(part),
-        }
-    }
-    url + "?mode=rwc"
 }

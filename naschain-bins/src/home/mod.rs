@@ -18,13 +18,12 @@ use naschain_core::Digest;
 
 use crate::clock;
 use crate::files::create_folder;
-use crate::home::database::Database;
-pub(crate) use crate::home::database::HomePlace;
+use crate::home::database::HomeDatabase;
 
 /// What a genomaster with many runs stores, apart from the journals of the runs.
 pub(crate) struct Home {
     dir: PathBuf,
-    database: Database,
+    database: HomeDatabase,
 }
 
 impl Home {
@@ -32,12 +31,12 @@ impl Home {
     ///
     /// # Errors
     /// If the folder cannot be written, or its database is of a later version.
-    pub(crate) async fn open(dir: &Path, place: HomePlace) -> Result<Home> {
+    pub(crate) async fn open(dir: &Path) -> Result<Home> {
         create_folder(dir)?;
         for part in ["runs", "data", "uploads"] {
             create_folder(&dir.join(part))?;
         }
-        let database = Database::open(&place).await?;
+        let database = HomeDatabase::open(dir).await?;
         Ok(Home {
             dir: dir.to_owned(),
             database,

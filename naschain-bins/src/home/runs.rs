@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::sqlite::SqliteRow;
 
 use crate::home::{Home, now_s};
 
@@ -16,7 +16,7 @@ use crate::home::{Home, now_s};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RunStatus {
-    /// Its jobs are dealt to miners.
+    /// Its jobs are handed out to miners.
     Running,
     /// It waits until its owner lets it go on.
     Paused,
@@ -81,7 +81,7 @@ pub(crate) struct StoredRun {
     /// The digest of its data set.
     pub(crate) data: Digest,
     /// The flags of `genomaster search` that describe it.
-    pub(crate) settings: Settings,
+    pub(crate) settings: RunSettings,
     /// The miners that may train it, as lines of an allow-list; all that may join where it is empty.
     pub(crate) miners: String,
     /// Whether everybody may read it.
@@ -91,7 +91,7 @@ pub(crate) struct StoredRun {
 }
 
 /// Flags of `genomaster search` by name, without the dashes.
-pub(crate) type Settings = BTreeMap<String, serde_json::Value>;
+pub(crate) type RunSettings = BTreeMap<String, serde_json::Value>;
 
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +106,7 @@ pub(crate) struct RunFilter {
 }
 
 impl StoredRun {
-    fn from_row(row: &AnyRow) -> Result<StoredRun> {
+    fn from_row(row: &SqliteRow) -> Result<StoredRun> {
         let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
         Ok(StoredRun {
             number: row.try_get("number")?,

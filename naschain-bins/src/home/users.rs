@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::sqlite::SqliteRow;
 
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
@@ -66,7 +66,7 @@ impl User {
         self.used_ms >= u64::from(self.quota.max_hours) * 3_600_000
     }
 
-    fn from_row(row: &AnyRow) -> Result<User> {
+    fn from_row(row: &SqliteRow) -> Result<User> {
         let number = |column: &str| -> Result<i64> { Ok(row.try_get(column)?) };
         Ok(User {
             name: row.try_get("name")?,

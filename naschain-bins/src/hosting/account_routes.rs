@@ -1,9 +1,7 @@
 //! `/v1/users`, `/v1/tokens`, `/v1/me`: users and what they may do.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,58 +14,18 @@ use crate::clock;
 use crate::home::tokens::{Scope, TokenInfo};
 use crate::home::users::{User, check_name};
 use crate::hosting::caller::{Sender, trouble, wrong};
-use crate::hosting::host::{Host, Registration};
+use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
+use crate::hosting::settings::Registration;
 use crate::server::app::Reply;
 use crate::server::auth::RemoteAddress;
-use crate::server::limits::RateLimit;
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::Body;
 
-/// Attempts to sign in for each account and period, and registrations for each network.
-const MAX_ATTEMPTS: u32 = 10;
-/// Attempts to sign in from each network and period.
-const MAX_FROM_NETWORK: u32 = 50;
-const PERIOD: Duration = Duration::from_secs(600);
 /// Most characters of a token's label.
 const MAX_LABEL: usize = 100;
 /// Longest life of a token.
 const MAX_DAYS: u32 = 3650;
-
-/// Limits how often passwords can be tried.
-pub(crate) struct SignInLimits {
-    by_account: Mutex<RateLimit<String>>,
-    by_network: Mutex<RateLimit<Option<IpAddr>>>,
-    registrations: Mutex<RateLimit<Option<IpAddr>>>,
-}
-
-impl Default for SignInLimits {
-    fn default() -> SignInLimits {
-        SignInLimits {
-            by_account: Mutex::new(RateLimit::in_period(MAX_ATTEMPTS, PERIOD)),
-            by_network: Mutex::new(RateLimit::in_period(MAX_FROM_NETWORK, PERIOD)),
-            registrations: Mutex::new(RateLimit::in_period(MAX_ATTEMPTS, PERIOD)),
-        }
-    }
-}
-
-impl SignInLimits {
-    fn check_sign_in(&self, user: &str, from: Option<IpAddr>) -> Reply<()> {
-        take(&self.by_network, from)?;
-        take(&self.by_account, user.to_owned())
-    }
-}
-
-fn take<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Reply<()> {
-    let mut limit = limit.lock().unwrap_or_else(PoisonError::into_inner);
-    limit.take(who, clock::now()).map_err(|wait| {
-        let seconds = wait.as_secs() + 1;
-        let detail = format!("too many attempts; wait {seconds} s");
-        let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-        failure.retry_after_seconds = Some(seconds);
-        failure
-    })
-}
 
 /// Somebody who registers.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -140,7 +98,7 @@ pub(super) async fn register(
 ) -> Reply<StatusCode> {
     let refused = |detail: &str| ErrorResponse::new(ProblemKind::NotPermitted, detail);
     check_name(&new.name).map_err(|error| wrong(&error))?;
-    take(&host.sign_ins.registrations, from)?;
+    host.sign_ins.check_registration(from)?;
     match (host.settings.registration, &new.invitation) {
         (Registration::Closed, _) => {
             let detail = "registration is closed: ask the administrator for an account";

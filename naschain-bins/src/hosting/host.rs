@@ -1,77 +1,31 @@
 //! The runs of a genomaster that are open, and opening them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
-use naschain_train::{DataName, Dataset, Options};
+use naschain_train::{DataName, Dataset};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::coordinator::Coordinator;
-use crate::coordinator::shared::Settings;
 use crate::dataset::in_memory;
 use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
-use crate::hosting::account_routes::SignInLimits;
-use crate::hosting::hosted_run::HostedRun;
-use crate::hosting::upload_checks::UploadChecks;
-use crate::server::access::Access;
+use crate::hosting::check_queue::UploadChecks;
+use crate::hosting::hosted_run::{HostedRun, Opening};
+use crate::hosting::settings::{Followed, HostSettings};
+use crate::hosting::sign_ins::SignInLimits;
+use crate::journal::run_folder::read_run;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
 use crate::server::work_account::Shares;
 
-/// The name of the data set that every genomaster has.
-pub(crate) const DIGITS: &str = "digits";
-
+/// A run that has ended is closed when nobody has asked for it for as long.
+const MAX_IDLE: Duration = Duration::from_secs(300);
 /// How often the processor time that runs have used is stored.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Who may register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Registration {
-    /// Everybody.
-    Open,
-    /// Whoever has an invitation of the administrator.
-    Invited,
-    /// Nobody: the administrator adds users.
-    Closed,
-}
-
-/// What is the same for all runs of a genomaster.
-#[derive(Clone)]
-pub(crate) struct HostSettings {
-    pub(crate) access: Access,
-    pub(crate) registration: Registration,
-    /// Of each run's coordinator, without the run's secret.
-    pub(crate) coordinator: Settings,
-    /// Whether new hotkeys are examined.
-    pub(crate) has_exams: bool,
-    /// Of the referee, of examinations, and of models that no miner delivers.
-    pub(crate) options: Options,
-    /// Maximum size of a part of a data set that is kept decoded in memory, in MiB.
-    pub(crate) keep_mib: u64,
-    /// Follows a run to its end, and writes its history and its front's models.
-    pub(crate) follow: Follow,
-}
-
-/// A run that is followed to its end.
-pub(crate) struct Followed {
-    pub(crate) coordinator: Arc<Coordinator>,
-    pub(crate) dir: PathBuf,
-    pub(crate) dataset: Arc<Dataset>,
-    pub(crate) options: Options,
-    /// Becomes true when its owner stops it.
-    pub(crate) stop: watch::Receiver<bool>,
-}
-
-/// Follows a run to its end, or until it is stopped.
-pub(crate) type Follow = fn(Followed) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// A genomaster with many runs.
 pub(crate) struct Host {
@@ -136,6 +90,9 @@ impl Host {
                 if let Err(error) = counting.count_used().await {
                     tracing::error!("{error:#}");
                 }
+                if let Err(error) = counting.close_idle(MAX_IDLE).await {
+                    tracing::error!("{error:#}");
+                }
             }
         });
         Ok(host)
@@ -191,13 +148,25 @@ impl Host {
     /// A run, opened unless it is. A run that has ended is opened when somebody asks for it.
     pub(crate) async fn opened(self: &Arc<Host>, stored: StoredRun) -> Result<Arc<HostedRun>> {
         if let Some(open) = self.open_run(stored.number) {
+            open.touch();
             return Ok(open);
         }
         let _turn = self.opening.lock().await;
         if let Some(open) = self.open_run(stored.number) {
             return Ok(open);
         }
-        let hosted = Arc::new(HostedRun::open(self, stored).await?);
+        let dir = self.home.run_dir(stored.id);
+        let spec = read_run(&dir)?;
+        let dataset = self.dataset(spec.data.digest, &spec.data.name).await?;
+        let opening = Opening {
+            stored,
+            dir,
+            spec,
+            dataset,
+            auth: self.auth.clone(),
+            shares: self.shares.clone(),
+        };
+        let hosted = Arc::new(HostedRun::open(opening, &self.settings).await?);
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.insert(hosted.number, hosted.clone());
@@ -227,6 +196,17 @@ impl Host {
             result = result.and(hosted.close().await);
         }
         result
+    }
+
+    /// Closes the runs that have ended and that nobody has asked for lately, so that memory does not grow
+    /// with their number.
+    async fn close_idle(&self, most: Duration) -> Result<()> {
+        for run in self.open_runs() {
+            if !run.status().is_open() && run.idle() >= most {
+                self.close(run.number).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The data set with this digest, which the genomaster has stored or which is the digits'.

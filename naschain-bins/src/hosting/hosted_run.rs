@@ -2,22 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
 use naschain_core::Digest;
-use naschain_run::RunSecret;
+use naschain_run::{RunSecret, RunSpec};
 use naschain_train::{Dataset, Device};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::artifacts::history::count_jobs;
+use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::deliveries::Deliveries;
+use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
-use crate::hosting::host::Host;
+use crate::hosting::settings::HostSettings;
 use crate::journal::folder_lock::FolderLock;
-use crate::journal::run_folder::read_run;
 use crate::journal::secret::read_secret;
 use crate::journal::store::JournalPlace;
 use crate::server;
@@ -25,7 +27,7 @@ use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::exams::Exams;
-use crate::server::work_account::WorkAccount;
+use crate::server::work_account::{Shares, WorkAccount};
 
 /// A run that is open.
 pub(crate) struct HostedRun {
@@ -47,43 +49,61 @@ pub(crate) struct HostedRun {
     /// Becomes true when the owner stops the run.
     pub(crate) stop: watch::Sender<bool>,
     status: Mutex<RunStatus>,
+    /// When somebody asked for it last.
+    used: Mutex<Instant>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Held until the run is closed.
     lock: Mutex<Option<FolderLock>>,
 }
 
+/// A run that is about to be opened.
+pub(super) struct Opening {
+    pub(super) stored: StoredRun,
+    pub(super) dir: PathBuf,
+    pub(super) spec: RunSpec,
+    pub(super) dataset: Arc<Dataset>,
+    /// Of the genomaster, whose limits the run shares.
+    pub(super) auth: Arc<Authenticator>,
+    pub(super) shares: Shares,
+}
+
 impl HostedRun {
     /// Opens a run whose folder is there.
-    pub(super) async fn open(host: &Host, stored: StoredRun) -> Result<HostedRun> {
-        let dir = host.home.run_dir(stored.id);
-        let spec = read_run(&dir)?;
-        let dataset = host.dataset(spec.data.digest, &spec.data.name).await?;
+    pub(super) async fn open(opening: Opening, host: &HostSettings) -> Result<HostedRun> {
+        let Opening {
+            stored,
+            dir,
+            spec,
+            dataset,
+            auth: shared_auth,
+            shares,
+        } = opening;
         let lock = FolderLock::take(&dir)?;
-        let mut settings = host.settings.coordinator.clone();
+        let mut settings = host.coordinator.clone();
         settings.secret = read_secret(&dir, &spec)?;
         settings.history_jobs = count_jobs(&dir)?;
         let journal = JournalPlace::of_run(&dir);
         let coordinator = Coordinator::open_with(journal, spec.clone(), settings).await?;
-        let mut options = host.settings.options;
+        let mut options = host.options;
         // The referee and every miner must come to the same bits.
         options.device = Device::Cpu;
         options.memory_limit_bytes = None;
         coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
         coordinator.pause(stored.status != RunStatus::Running);
-        let mut access = host.settings.access.clone();
+        let mut access = host.access.clone();
         if !stored.miners.is_empty() {
             access.allow_list = Some(AllowList::parse(&stored.miners)?);
         }
         access.is_private = !stored.is_public;
-        let mut auth = host.auth.for_run(access.clone(), coordinator.nonces());
-        if host.settings.has_exams && stored.status.is_open() {
-            let exams = Exams::new(spec.clone(), dataset.clone(), host.settings.options);
+        let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces());
+        if host.has_exams && stored.status.is_open() {
+            let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
             auth = auth.with_exams(exams.context("the entrance examinations")?);
         }
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
-        let reads = host.auth.for_run(open_access, coordinator.nonces());
-        let account = Arc::new(WorkAccount::new(stored.owner.clone(), host.shares.clone()));
+        let reads = shared_auth.for_run(open_access, coordinator.nonces());
+        let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
             let account = Some(account.clone());
             server::hosted_router(coordinator.clone(), Arc::new(auth), account)
@@ -102,6 +122,7 @@ impl HostedRun {
             access,
             stop: watch::Sender::new(false),
             status: Mutex::new(stored.status),
+            used: Mutex::new(clock::now()),
             tasks: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -114,6 +135,19 @@ impl HostedRun {
 
     pub(super) fn set_status(&self, status: RunStatus) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// Somebody asks for it.
+    pub(super) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = clock::now();
+    }
+
+    /// How long ago somebody asked for it.
+    pub(super) fn idle(&self) -> Duration {
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
     }
 
     /// A task that ends when the run is closed.
@@ -145,11 +179,11 @@ impl HostedRun {
 
 /// Creates the folder of a run.
 pub(crate) fn create_folder_of(
-    host: &Host,
-    spec: &naschain_run::RunSpec,
+    home: &Home,
+    spec: &RunSpec,
     secret: Option<RunSecret>,
 ) -> Result<()> {
-    let dir = host.home.run_dir(spec.digest());
+    let dir = home.run_dir(spec.digest());
     // Before run.json: a folder with it has everything that the run needs.
     if let Some(secret) = secret {
         crate::journal::secret::store_secret(&dir, secret)?;

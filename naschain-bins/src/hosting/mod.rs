@@ -1,16 +1,17 @@
-//! A genomaster with many runs: opens them, deals their work, and serves them.
+//! A genomaster with many runs: opens them, shares the miners among them, and serves them.
 //!
-//! In reading order: `host.rs` (the runs that are open), `hosted_run.rs` (one of them), `planning.rs`
-//! (a run from the settings of a request), `dealing.rs` (which run a miner works for next); then the
+//! In reading order: `settings.rs`, `host.rs` (the runs that are open), `hosted_run.rs` (one of them), `planning.rs`
+//! (a run from the settings of a request), `assignments.rs` (which run a miner works for next); then the
 //! routes: `routes.rs`, `caller.rs` (who sends a request), `run_routes.rs`, `forward.rs` (the routes
 //! of one run), `run_changes.rs`, `artifact_routes.rs`, `account_routes.rs`, `data_routes.rs`, `upload_routes.rs` with
 //! `upload_checks.rs`, `openapi.rs`.
 
 pub(crate) mod account_routes;
 pub(crate) mod artifact_routes;
+mod assignments;
 mod caller;
+mod check_queue;
 pub(crate) mod data_routes;
-mod dealing;
 pub(crate) mod forward;
 pub(crate) mod host;
 pub(crate) mod hosted_run;
@@ -19,5 +20,7 @@ pub(crate) mod planning;
 pub(crate) mod routes;
 pub(crate) mod run_changes;
 pub(crate) mod run_routes;
+pub(crate) mod settings;
+mod sign_ins;
 pub(crate) mod upload_checks;
 pub(crate) mod upload_routes;

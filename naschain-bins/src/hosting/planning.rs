@@ -9,7 +9,7 @@ use naschain_train::{DataName, Dataset};
 
 use crate::cli::config::flags_of;
 use crate::cli::run_args::RunArgs;
-use crate::home::runs::Settings;
+use crate::home::runs::RunSettings;
 use crate::random::random_bytes;
 
 /// The flags that describe a run.
@@ -31,7 +31,7 @@ const MAX_TRAININGS: usize = 100_000;
 /// # Errors
 /// Names the setting that is unknown or has a wrong value, and what would be right.
 pub(crate) fn planned(
-    settings: &Settings,
+    settings: &RunSettings,
     kind: &str,
     dataset: &Dataset,
     has_strangers: bool,
@@ -56,7 +56,7 @@ pub(crate) fn planned(
 }
 
 /// The flags in the settings of a request.
-fn parsed(settings: &Settings) -> Result<RunArgs> {
+fn parsed(settings: &RunSettings) -> Result<RunArgs> {
     let mut command = SettingsArgs::command();
     command.build();
     let mut table = toml::Table::new();
@@ -88,7 +88,7 @@ fn plain(error: &clap::Error) -> String {
 }
 
 /// The settings that flags on a command line give, by their name.
-pub(crate) fn settings_of(matches: &clap::ArgMatches) -> Settings {
+pub(crate) fn settings_of(matches: &clap::ArgMatches) -> RunSettings {
     let mut command = SettingsArgs::command();
     command.build();
     let mut settings = BTreeMap::new();
@@ -133,7 +133,7 @@ mod tests {
             "epochs": 2, "population": 4, "generations": 2, "nesterov": true, "rule": ["max_retries=8"],
             "learning-rate": 0.5, "mode": "nsga2",
         });
-        let settings: Settings = serde_json::from_value(settings).unwrap();
+        let settings: RunSettings = serde_json::from_value(settings).unwrap();
         let digits = Dataset::digits();
         let (spec, secret) = planned(&settings, "digits", &digits, true).unwrap();
         assert_eq!((spec.recipe.epochs, spec.search.population), (2, 4));

@@ -18,7 +18,8 @@ use crate::hosting::{
     account_routes, artifact_routes, data_routes, forward, run_changes, run_routes, upload_routes,
 };
 use crate::server::app::Reply;
-use crate::server::auth::{Caller, authenticate, check_address, check_limits};
+use crate::server::auth::Caller;
+use crate::server::checks::{authenticate, check_address, check_limits};
 use crate::server::limits::MAX_PART_BYTES;
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::{Body, MAX_WAIT_MS};

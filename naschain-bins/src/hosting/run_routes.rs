@@ -13,14 +13,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
-use crate::home::runs::{RunFilter, RunStatus, Settings, StoredRun};
+use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
 use crate::home::tokens::Scope;
 use crate::home::users::User;
 use crate::hosting::caller::{Sender, trouble, wrong};
-use crate::hosting::host::{DIGITS, Host};
+use crate::hosting::host::Host;
 use crate::hosting::hosted_run::create_folder_of;
 use crate::hosting::openapi::Refusals;
 use crate::hosting::planning::planned;
+use crate::hosting::settings::DIGITS;
 use crate::server::allow_list::AllowList;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
@@ -43,7 +44,7 @@ pub(crate) struct NewRun {
     /// left out is chosen by the data set.
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, Object>)]
-    pub(crate) settings: Settings,
+    pub(crate) settings: RunSettings,
     /// Whether everybody may read the run.
     #[serde(default)]
     pub(crate) public: bool,
@@ -72,7 +73,7 @@ pub(crate) struct RunInfo {
     pub(crate) data: Digest,
     /// The settings that it was created with.
     #[schema(value_type = std::collections::BTreeMap<String, Object>)]
-    pub(crate) settings: Settings,
+    pub(crate) settings: RunSettings,
     /// When it was created, in seconds since 1970.
     pub(crate) created_s: i64,
     /// Why it waits, although it is running.
@@ -80,12 +81,12 @@ pub(crate) struct RunInfo {
     pub(crate) waits: Option<String>,
     /// How far it is; only of one run, not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) progress: Option<Progress>,
+    pub(crate) progress: Option<RunProgress>,
 }
 
 /// How far a run is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Progress {
+pub(crate) struct RunProgress {
     /// Trainings that have ended.
     pub(crate) ended: usize,
     /// Trainings of the whole search, at most.
@@ -143,9 +144,9 @@ impl RunInfo {
     }
 }
 
-fn progress(state: &RunState) -> Progress {
+fn progress(state: &RunState) -> RunProgress {
     let best = state.best().and_then(|job| job.verdict.consensus);
-    Progress {
+    RunProgress {
         ended: state.ended_jobs().len(),
         total: state.max_jobs(),
         text: work_done(state),
@@ -154,7 +155,7 @@ fn progress(state: &RunState) -> Progress {
     }
 }
 
-/// Begins a search. It is dealt to miners at once.
+/// Begins a search. Miners get its jobs at once.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = NewRun,
     security(("token" = [])),
     responses((status = 201, body = RunInfo), Refusals))]
@@ -218,7 +219,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         let detail = "there is a run with these settings already; give another seed";
         return Err(ErrorResponse::new(ProblemKind::Refused, detail));
     }
-    create_folder_of(host, &spec, secret).map_err(|error| trouble(&error))?;
+    create_folder_of(&host.home, &spec, secret).map_err(|error| trouble(&error))?;
     let run = StoredRun {
         number: 0,
         id,

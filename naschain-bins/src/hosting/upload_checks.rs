@@ -1,15 +1,13 @@
 //! Checking complete uploads, each in a process of its own that is killed when it takes too much.
 
-use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use crate::files::write_whole;
 use crate::home::data_sets::StoredData;
@@ -36,28 +34,6 @@ pub(crate) struct CheckedData {
     pub(crate) test_images: u64,
     pub(crate) classes: u64,
     pub(crate) class_names: Vec<String>,
-}
-
-/// The checks of a genomaster.
-pub(crate) struct UploadChecks {
-    /// One at a time, so that they take at most one core and one share of memory.
-    turn: Semaphore,
-    running: Mutex<BTreeSet<String>>,
-}
-
-impl Default for UploadChecks {
-    fn default() -> UploadChecks {
-        UploadChecks {
-            turn: Semaphore::new(1),
-            running: Mutex::default(),
-        }
-    }
-}
-
-impl UploadChecks {
-    fn running(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Host {
@@ -153,7 +129,10 @@ impl Host {
             String::from_utf8_lossy(bytes).trim().to_owned()
         };
         if !ended.status.success() {
-            let said = text(&ended.stderr);
+            // Where it was unpacked is nobody's business.
+            let work = self.home.upload_work_dir(&upload.id).display().to_string();
+            let said = text(&ended.stderr).replace(&format!("{work}/files"), "the archive");
+            let said = said.replace(&work, "the upload");
             let said = said.trim_start_matches("error: ");
             if ended.status.code().is_none() || said.is_empty() {
                 bail!(

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, Method, request::Parts};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use naschain_consensus::{Event, MinerId};
 
@@ -166,6 +164,12 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Counts a request of the client.
+    pub(super) fn check_rate(&self, parts: &Parts) -> Result<(), ErrorResponse> {
+        let address = self.remote_address(parts);
+        address.map_or(Ok(()), |address| self.rates.check_address(address))
+    }
+
     /// The client's address, `None` for this machine.
     fn remote_address(&self, parts: &Parts) -> Option<IpAddr> {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
@@ -236,7 +240,8 @@ impl Authenticator {
         })
     }
 
-    async fn check_request(
+    /// Checks a request, and who has signed it if it must be `signed`.
+    pub(super) async fn check_request(
         &self,
         request: Request,
         signed: bool,
@@ -264,46 +269,6 @@ impl Authenticator {
             parts.extensions.insert(caller);
         }
         Ok(Request::from_parts(parts, Body::from(body)))
-    }
-}
-
-/// Middleware for paths that require signed requests if the genomaster has a hotkey.
-pub(crate) async fn authenticate(
-    State(auth): State<Arc<Authenticator>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match auth.check_request(request, true).await {
-        Ok(request) => next.run(request).await,
-        Err(failure) => failure.into_response(),
-    }
-}
-
-/// Middleware for paths whose bodies are not read into memory: checks only rates.
-pub(crate) async fn check_address(
-    State(auth): State<Arc<Authenticator>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let checked = auth
-        .remote_address(&parts)
-        .map(|from| auth.rates.check_address(from));
-    match checked {
-        Some(Err(failure)) => failure.into_response(),
-        _ => next.run(Request::from_parts(parts, body)).await,
-    }
-}
-
-/// Middleware for all other paths: checks only rates and sizes.
-pub(crate) async fn check_limits(
-    State(auth): State<Arc<Authenticator>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match auth.check_request(request, false).await {
-        Ok(request) => next.run(request).await,
-        Err(failure) => failure.into_response(),
     }
 }
 

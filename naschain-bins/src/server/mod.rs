@@ -5,7 +5,8 @@ pub(crate) mod allow_list;
 pub(crate) mod app;
 pub(crate) mod auth;
 pub(crate) mod budget;
-pub(crate) mod canonical_path;
+mod canonical_path;
+pub(crate) mod checks;
 mod data;
 mod events;
 mod evidence;
@@ -98,7 +99,7 @@ fn routes(
     let signed = signed_routes(app.clone())
         .merge(validator_routes(app.clone()).route_layer(reads.clone()))
         .route_layer(leading.clone())
-        .route_layer(from_fn_with_state(auth.clone(), auth::authenticate));
+        .route_layer(from_fn_with_state(auth.clone(), checks::authenticate));
     let has_legacy = legacy.is_some();
     let budget = app.budget.clone();
     let legacy = legacy.map(|legacy| legacy::routes(coordinator.clone(), legacy, budget));
@@ -109,7 +110,7 @@ fn routes(
         .merge(legacy.miners)
         .route_layer(leading)
         .merge(routes_about_itself(app))
-        .route_layer(from_fn_with_state(auth, auth::check_limits));
+        .route_layer(from_fn_with_state(auth, checks::check_limits));
     let all = signed
         .merge(open)
         .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })

@@ -189,6 +189,17 @@ fn is_due(last: Option<u64>, head: u64, node: &str) -> Result<bool, Error> {
     Ok(head >= last + BLOCKS_BETWEEN)
 }
 
+/// Reads the registrations as long as the server runs; never ends without a reader.
+///
+/// # Errors
+/// Ends only with an error.
+pub(crate) async fn read_forever(reader: Option<RegistrationReader>) -> anyhow::Result<()> {
+    match reader {
+        Some(reader) => Ok(reader.run().await?),
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

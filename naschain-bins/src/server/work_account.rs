@@ -1,4 +1,4 @@
-//! What a user's runs are dealt of the miners' work, and the processor time that they have used.
+//! What a user's runs get of the miners' work, and the processor time that they have used.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

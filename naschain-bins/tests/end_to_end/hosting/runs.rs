@@ -19,7 +19,6 @@ fn miners_train_the_runs_of_several_users_who_fetch_them() {
     let _miners = home.miners(&server, &["m1", "m2", "m3"]);
     for (user, run) in [("ada", &first), ("ada", &second), ("bob", &third)] {
         home.wait_for(&server, user, run, "finished");
-        audit(&home.run_dir(run));
     }
     // Nobody sees what another has not made public; an administrator sees all.
     let listed = |user: &str| {
@@ -31,8 +30,8 @@ fn miners_train_the_runs_of_several_users_who_fetch_them() {
     assert_eq!(listed("ada").lines().count(), 3);
 
     let out = home.dir.join("fetched");
-    let mut fetch = home.user(&server, "bob", &["fetch", &third[..8], "--out"]);
-    succeeded(fetch.arg(&out).output().unwrap());
+    let mut fetch = home.user(&server, "bob", &["fetch", &third[..8]]);
+    succeeded(fetch.arg("--out").arg(&out).output().unwrap());
     assert!(read(out.join("report.html")).contains("<html"));
     assert!(!out.join("journal.sqlite").exists() && !out.join("secret").exists());
     let model = home.dir.join("model.onnx");
@@ -44,6 +43,10 @@ fn miners_train_the_runs_of_several_users_who_fetch_them() {
     assert!(!front.as_array().unwrap().is_empty());
     let error = refused(&mut home.user(&server, "bob", &["fetch", &first[..8]]));
     assert!(error.contains("there is no run"), "{error}");
+    drop(server);
+    for run in [first, second, third] {
+        audit(&home.run_dir(&run));
+    }
 }
 
 #[test]
@@ -75,10 +78,11 @@ fn runs_go_on_after_the_genomaster_was_killed() {
     }
     for run in &runs {
         home.wait_for(&server, "ada", run, "finished");
-        audit(&home.run_dir(run));
         let history = read(home.run_dir(run).join("history.jsonl"));
         assert_eq!(history.lines().count(), 16, "{history}");
     }
+    drop(server);
+    runs.iter().for_each(|run| audit(&home.run_dir(run)));
 }
 
 #[test]
@@ -101,7 +105,6 @@ fn a_run_is_paused_stopped_extended_and_deleted() {
     assert_eq!(succeeded(change(&run, "resume")), "resumed\n");
     home.wait_for(&server, "ada", &run, "finished");
     assert_eq!(home.status(&server, "ada", &run)["progress"]["ended"], 16);
-    audit(&home.run_dir(&run));
     let again = change(&run, "pause");
     let error = text(&again.stderr);
     assert!(
@@ -132,20 +135,21 @@ fn a_run_is_paused_stopped_extended_and_deleted() {
     assert_eq!(succeeded(change(&one, "delete")), "deleted\n");
     assert!(!home.run_dir(&one).exists());
     succeeded(third.output().unwrap());
+    drop(server);
+    [run, long].iter().for_each(|run| audit(&home.run_dir(run)));
 }
 
 /// Two users with the same weight, one of them with four runs: each gets half of the work.
 #[test]
 fn users_get_equal_shares_however_many_runs_they_have() {
     let home = Home::new("hosting-shares");
-    let server_flags: &[&str] = &[];
     home.add("ada", &[]);
     home.add("bob", &[]);
-    let server = home.serve(0, server_flags);
+    let server = home.serve(0, &[]);
     let long = |seed: u32| format!("--seed={seed}");
     let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (user, seed) in [("ada", 1), ("ada", 2), ("ada", 3), ("ada", 4), ("bob", 5)] {
-        let flags = ["--generations=500", &long(seed), "--nodes=2", "--phases=1"];
+        let flags = ["--generations=500", &long(seed)];
         let run = home.submit(&server, user, &flags);
         runs.entry(user).or_default().push(run);
     }

@@ -64,6 +64,12 @@ fn append(server: &Server, token: &str, id: &str, offset: usize, part: &[u8]) ->
     }
 }
 
+fn first_genome(run: &Path) -> String {
+    let front = crate::programs::read(run.join("front.json"));
+    let front: Value = serde_json::from_str(&front).unwrap();
+    front[0]["genome"].as_str().unwrap().to_owned()
+}
+
 fn tar_of(dir: &Path) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_dir_all("pictures", dir).unwrap();
@@ -83,7 +89,6 @@ fn pictures_are_uploaded_once_and_trained_by_miners_that_do_not_have_them() {
     let _miners = home.miners(&server, &["m1", "m2", "m3"]);
     let run = home.submit(&server, "ada", &flags);
     home.wait_for(&server, "ada", &run, "finished");
-    audit(&home.run_dir(&run));
     let stored = || {
         let files = std::fs::read_dir(home.path().join("data")).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -91,21 +96,24 @@ fn pictures_are_uploaded_once_and_trained_by_miners_that_do_not_have_them() {
     };
     assert_eq!(stored(), 1);
     // Another user with the same pictures: they are read again, and stored once.
-    let other = home.submit(&server, "bob", &flags);
+    let other = home.submit(&server, "bob", &["--image-size=8", &data, "--seed=2"]);
     home.wait_for(&server, "bob", &other, "finished");
     assert_eq!(stored(), 1);
     // The models know the names of the classes.
     let out = home.dir.join("fetched");
-    let mut fetch = home.user(&server, "ada", &["fetch", &run, "--out"]);
-    succeeded(fetch.arg(&out).output().unwrap());
+    let mut fetch = home.user(&server, "ada", &["fetch", &run]);
+    succeeded(fetch.arg("--out").arg(&out).output().unwrap());
     let mut predict = crate::programs::genomaster();
     let picture = dir.join("square/7.png");
     predict.arg("predict").arg(&out).arg(&picture);
+    predict.arg("--genome").arg(first_genome(&out));
     let predicted = succeeded(predict.output().unwrap());
     assert!(
         predicted.contains("square") || predicted.contains("circle"),
         "{predicted}"
     );
+    drop(server);
+    audit(&home.run_dir(&run));
 }
 
 #[test]
@@ -171,11 +179,20 @@ fn what_is_no_data_set_is_refused_with_the_reason() {
     std::fs::create_dir_all(&empty).unwrap();
     let found = problem(&tar_of(&empty));
     assert!(found.contains("no files"), "{found}");
-    let text = home.dir.join("text/a");
-    std::fs::create_dir_all(&text).unwrap();
-    std::fs::write(text.join("1.png"), "no picture").unwrap();
+    for class in ["a", "b"] {
+        let folder = home.dir.join("text").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..5 {
+            std::fs::write(folder.join(format!("{number}.png")), "no picture").unwrap();
+        }
+    }
     let found = problem(&tar_of(&home.dir.join("text")));
-    assert!(found.contains("1.png"), "{found}");
+    assert!(found.contains("a/1.png"), "{found}");
+    let here = home.dir.display().to_string();
+    assert!(
+        !found.contains(&here),
+        "{found} shows a path of the genomaster"
+    );
     // A bomb: 3 GiB of zeros in a few megabytes, as pictures of 48 MiB each.
     let found = problem(&bomb());
     assert!(found.contains("unpacks to more than"), "{found}");

@@ -65,7 +65,7 @@ impl Host {
         None
     }
 
-    /// The oldest run with work for a miner of the user that was dealt least work.
+    /// The oldest run with work for a miner of the user that has got least work.
     async fn run_with_work(&self, request: &AssignmentRequest) -> Option<Arc<HostedRun>> {
         let runs = self.open_runs();
         let may_work = |run: &&Arc<HostedRun>| {
