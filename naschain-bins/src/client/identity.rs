@@ -3,12 +3,28 @@
 use naschain_core::Digest;
 use naschain_identity::ss58;
 use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
+use serde::Deserialize;
 
 use crate::client::error::refused;
 use crate::client::genomaster::{Genomaster, shown};
-use crate::client::response::{MAX_OBJECT_BYTES, checked, read};
+use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
 use crate::client::{Client, ClientError};
 use crate::printable::printable;
+
+/// Runs of one genomaster that are listed, at most.
+const MAX_LISTED: usize = 100_000;
+
+/// A page of `GET /v1/runs`, as far as it is needed here.
+#[derive(Deserialize)]
+struct ListedRuns {
+    runs: Vec<ListedRun>,
+    next: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct ListedRun {
+    id: Digest,
+}
 
 impl Client {
     /// The address of the genomaster that answered last, if it has one. The first answer of each
@@ -30,6 +46,24 @@ impl Client {
     ) -> Result<AssignmentReply, ClientError> {
         let response = self.post("/v1/assignments", request).await?;
         read(response, MAX_OBJECT_BYTES).await
+    }
+
+    /// The public runs of a genomaster with many, the oldest first.
+    pub(crate) async fn public_runs(&self) -> Result<Vec<Digest>, ClientError> {
+        let (mut runs, mut before) = (Vec::new(), String::new());
+        loop {
+            let page: ListedRuns = self
+                .get(&format!("/v1/runs?limit=100{before}"), MAX_PAGE_BYTES)
+                .await?;
+            runs.extend(page.runs.iter().map(|run| run.id));
+            match page.next {
+                // A genomaster could list without end.
+                Some(next) if runs.len() < MAX_LISTED => before = format!("&before={next}"),
+                _ => break,
+            }
+        }
+        runs.reverse();
+        Ok(runs)
     }
 
     /// The same for one run of a genomaster with many.

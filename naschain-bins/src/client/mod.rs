@@ -151,6 +151,12 @@ impl Client {
             let text = format!("the genomaster's run specification is invalid: {error}");
             refused(ProblemKind::InvalidRun, printable(&text).into_owned())
         })?;
+        if let Some(run) = self.run.filter(|run| *run != spec.digest()) {
+            let text = format!(
+                "the specification that the genomaster gives for run {run} is another run's"
+            );
+            return Err(refused(ProblemKind::InvalidRun, text));
+        }
         Ok(spec)
     }
 

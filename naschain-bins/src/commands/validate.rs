@@ -1,5 +1,8 @@
 //! `validator`: recomputes a genomaster's verdicts, scores its miners, and sets weights.
 
+mod many_runs;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use naschain_core::Digest;
 use naschain_run::Sample;
 use naschain_train::Device;
 
@@ -39,6 +43,9 @@ pub struct ValidateArgs {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
+    /// The only run to validate at a genomaster with many [default: all public runs]
+    #[arg(long, value_name = "DIGEST")]
+    run: Option<Digest>,
     #[command(flatten)]
     caller: CallerArgs,
     /// Print each report as one JSON object on one line instead of a table
@@ -155,12 +162,12 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
     let mut validator = Validator::new(&cli, &client).await?;
     let mut failures = 0;
     loop {
-        match validator.step(&cli, &client).await {
+        match validator.round(&cli, &client).await {
             Ok(true) => return Ok(()),
             Ok(false) => failures = 0,
-            // A validator that goes on survives any answer once it has seen the run: otherwise one
+            // A validator that goes on survives any answer once it has seen a run: otherwise one
             // bad genomaster would stop its weights for other runs.
-            Err(error) if cli.goes_on() && (is_away(&error) || validator.observed.is_some()) => {
+            Err(error) if cli.goes_on() && (is_away(&error) || validator.has_observed()) => {
                 failures += 1;
                 if is_logged(failures) {
                     let error = format!("{error:#}");
@@ -182,7 +189,14 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
 /// A running validator.
 struct Validator {
     observation: Observation,
-    observed: Option<ObservedRun>,
+    /// The run that is validated at the moment.
+    current: ValidatedRun,
+    /// At a genomaster with many runs, the others that are not finished.
+    others: BTreeMap<Digest, ValidatedRun>,
+    /// The runs that are finished and were reported.
+    reported: BTreeSet<Digest>,
+    /// Runs for whose sake no weights may be set, with the reasons.
+    distrusted: BTreeMap<Digest, String>,
     retraining: Option<Retraining>,
     peers: Vec<Peer>,
     shown: ShownHeads,
@@ -190,6 +204,12 @@ struct Validator {
     chain: Option<ChainTask>,
     /// Why no weights may be set, if so, as of the last step.
     refusal: Option<String>,
+}
+
+/// What a validator keeps of a run.
+#[derive(Default)]
+struct ValidatedRun {
+    observed: Option<ObservedRun>,
     /// Whether the run was finished at the last step.
     finished: bool,
     /// How often in a row weights could not be set.
@@ -232,25 +252,26 @@ impl Validator {
                 url: cli.genomaster.clone(),
                 required: cli.caller.genomaster_hotkey()?,
                 legacy: cli.legacy,
+                has_many_runs: false,
                 state,
                 replay: Replay::new(replay_options, cli.data_dir.clone(), datasets),
             },
-            observed: None,
+            current: ValidatedRun::default(),
+            others: BTreeMap::new(),
+            reported: BTreeSet::new(),
+            distrusted: BTreeMap::new(),
             retraining: retraining.transpose()?,
             peers,
             shown,
             outlets,
             chain,
             refusal: None,
-            finished: false,
-            unset: 0,
-            printed: None,
         })
     }
 
     /// Fetches and validates what is new; returns whether it was the last time.
     async fn step(&mut self, cli: &ValidateArgs, client: &Client) -> Result<bool> {
-        let fetched = fetch(client, &mut self.observed, &self.observation).await;
+        let fetched = fetch(client, &mut self.current.observed, &self.observation).await;
         // Also after an error, which may be the genomaster's.
         self.update_refusal(cli);
         let (grew, finished) = fetched?;
@@ -258,12 +279,12 @@ impl Validator {
         let serves = cli.watch && cli.listen.is_some();
         let last = !cli.chain.is_used() && (!cli.watch || finished && !serves);
         // The last jobs are an epoch when the run is finished, also if they have ended before.
-        let ended = finished && !self.finished;
-        self.finished = finished;
-        let Some(run) = &mut self.observed else {
+        let ended = finished && !self.current.finished;
+        self.current.finished = finished;
+        let Some(run) = &mut self.current.observed else {
             return Ok(last);
         };
-        self.shown.set(run.heads());
+        self.shown.set(run.run(), run.heads());
         let mut compared = Ok(());
         for peer in &mut self.peers {
             let heads = peer.heads().await;
@@ -281,10 +302,19 @@ impl Validator {
     /// Says why no weights may be set from now on, or that they may. Until a run is observed, what
     /// held before the start does.
     fn update_refusal(&mut self, cli: &ValidateArgs) {
-        let Some(run) = &self.observed else {
+        let Some(run) = &self.current.observed else {
             return;
         };
-        let refusal = refusal(run, cli.unsigned);
+        match refusal(run, cli.unsigned) {
+            Some(reason) => self.distrusted.insert(run.run(), reason),
+            None => self.distrusted.remove(&run.run()),
+        };
+        if !self.observation.has_many_runs {
+            // Another run that takes over the address keeps the problem of the one before.
+            self.distrusted.retain(|run_id, _| *run_id == run.run());
+        }
+        // One wrong history is enough: its author has signed the others too.
+        let refusal = self.distrusted.values().next().cloned();
         if let Some(chain) = &self.chain {
             let remembered = match &refusal {
                 Some(reason) => chain.refuse(reason.clone()),
@@ -305,7 +335,7 @@ impl Validator {
 
     /// Scores what was fetched, reports it, and sets weights unless they are refused.
     async fn report(&mut self, cli: &ValidateArgs) -> Result<()> {
-        let Some(run) = &mut self.observed else {
+        let Some(run) = &mut self.current.observed else {
             return Ok(());
         };
         if let Some(retraining) = &self.retraining {
@@ -314,23 +344,23 @@ impl Validator {
         let (report, epochs) = run.validate(cli.epoch_jobs);
         if cli.json {
             print(&(serde_json::to_string(&report)? + "\n"))?;
-        } else if self.finished || !cli.goes_on() || self.may_print_table() {
+        } else if self.current.finished || !cli.goes_on() || self.may_print_table() {
             print(&(report.table() + "\n"))?;
         }
         if let (Some(chain), Some(first), None) = (&self.chain, epochs.first(), &self.refusal) {
             chain.score(first.run, &epochs)?;
         }
         match self.outlets.set(&epochs, self.refusal.as_deref()).await {
-            Err(error) if cli.watch && !self.finished => {
-                self.unset += 1;
-                if is_logged(self.unset) {
-                    let unset = self.unset;
+            Err(error) if cli.watch && !self.current.finished => {
+                self.current.unset += 1;
+                if is_logged(self.current.unset) {
+                    let unset = self.current.unset;
                     tracing::error!("{error:#} (failure {unset}); retrying after the next jobs");
                 }
             }
             result => {
                 result?;
-                self.unset = 0;
+                self.current.unset = 0;
             }
         }
         if let Some(problem) = report.wrong().filter(|_| !cli.goes_on()) {
@@ -345,10 +375,10 @@ impl Validator {
     fn may_print_table(&mut self) -> bool {
         let now = clock::now();
         let is_early = |printed: Instant| now.duration_since(printed) < TABLE_INTERVAL;
-        if !std::io::stdout().is_terminal() && self.printed.is_some_and(is_early) {
+        if !std::io::stdout().is_terminal() && self.current.printed.is_some_and(is_early) {
             return false;
         }
-        self.printed = Some(now);
+        self.current.printed = Some(now);
         true
     }
 }

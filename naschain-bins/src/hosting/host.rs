@@ -18,6 +18,7 @@ use crate::hosting::hosted_run::{HostedRun, Opening};
 use crate::hosting::settings::{Followed, HostSettings};
 use crate::hosting::sign_ins::SignInLimits;
 use crate::journal::run_folder::read_run;
+use crate::server::admitted::Admitted;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
 use crate::server::work_account::Shares;
@@ -39,6 +40,8 @@ pub(crate) struct Host {
     /// Uploads to which a request is being appended.
     pub(crate) appending: Mutex<BTreeSet<String>>,
     pub(crate) shares: Shares,
+    /// Hotkeys that have passed an examination.
+    admitted: Arc<Admitted>,
     /// Users whose runs have used all the processor time that they may.
     exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
@@ -70,6 +73,7 @@ impl Host {
             checks: UploadChecks::default(),
             appending: Mutex::default(),
             shares: Shares::default(),
+            admitted: Arc::default(),
             exhausted: Mutex::default(),
             changes: watch::Sender::new(0),
             asked: watch::Sender::new(0),
@@ -165,6 +169,7 @@ impl Host {
             dataset,
             auth: self.auth.clone(),
             shares: self.shares.clone(),
+            admitted: self.admitted.clone(),
         };
         let hosted = Arc::new(HostedRun::open(opening, &self.settings).await?);
         {

@@ -24,6 +24,7 @@ use crate::journal::secret::read_secret;
 use crate::journal::store::JournalPlace;
 use crate::server;
 use crate::server::access::Access;
+use crate::server::admitted::Admitted;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::exams::Exams;
@@ -65,6 +66,7 @@ pub(super) struct Opening {
     /// Of the genomaster, whose limits the run shares.
     pub(super) auth: Arc<Authenticator>,
     pub(super) shares: Shares,
+    pub(super) admitted: Arc<Admitted>,
 }
 
 impl HostedRun {
@@ -77,6 +79,7 @@ impl HostedRun {
             dataset,
             auth: shared_auth,
             shares,
+            admitted,
         } = opening;
         let lock = FolderLock::take(&dir)?;
         let mut settings = host.coordinator.clone();
@@ -95,14 +98,14 @@ impl HostedRun {
             access.allow_list = Some(AllowList::parse(&stored.miners)?);
         }
         access.is_private = !stored.is_public;
-        let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces());
+        let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), admitted.clone());
         if host.has_exams && stored.status.is_open() {
             let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
             auth = auth.with_exams(exams.context("the entrance examinations")?);
         }
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
-        let reads = shared_auth.for_run(open_access, coordinator.nonces());
+        let reads = shared_auth.for_run(open_access, coordinator.nonces(), admitted);
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
             let account = Some(account.clone());

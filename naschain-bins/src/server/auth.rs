@@ -12,6 +12,7 @@ use naschain_consensus::{Event, MinerId};
 
 use crate::clock;
 use crate::server::access::Access;
+use crate::server::admitted::Admitted;
 use crate::server::canonical_path::check_path_is_canonical;
 use crate::server::exams::Exams;
 use crate::server::limits::{max_body_bytes, network};
@@ -33,6 +34,8 @@ pub struct Authenticator {
     /// The run's nonces, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
     rates: Arc<Rates>,
+    /// Hotkeys that have passed the examination of another run of the same server.
+    admitted: Option<Arc<Admitted>>,
     exams: Option<Arc<Exams>>,
 }
 
@@ -94,16 +97,23 @@ impl Authenticator {
             nonces,
             rates: Arc::new(Rates::new(&access)),
             access,
+            admitted: None,
             exams: None,
         }
     }
 
-    /// For another run of the same server, whose rate limits it shares.
-    pub(crate) fn for_run(&self, access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
+    /// For one of many runs of the same server, which share rate limits and examinations.
+    pub(crate) fn for_run(
+        &self,
+        access: Access,
+        nonces: Arc<Mutex<Nonces>>,
+        admitted: Arc<Admitted>,
+    ) -> Authenticator {
         Authenticator {
             access,
             nonces,
             rates: self.rates.clone(),
+            admitted: Some(admitted),
             exams: None,
         }
     }
@@ -120,6 +130,19 @@ impl Authenticator {
     /// The examinations of new hotkeys, if there are any.
     pub fn exams(&self) -> Option<&Arc<Exams>> {
         self.exams.as_ref()
+    }
+
+    /// Whether a hotkey has passed the examination of another run.
+    pub(crate) fn is_admitted(&self, miner: &MinerId) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_some_and(|admitted| admitted.has(miner))
+    }
+
+    /// A hotkey has joined a run for which it has passed an examination.
+    pub(crate) fn admit(&self, miner: &MinerId) {
+        if let Some(admitted) = &self.admitted {
+            admitted.add(miner.clone());
+        }
     }
 
     /// The genomaster's hotkey.

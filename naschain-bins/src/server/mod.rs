@@ -1,6 +1,7 @@
 //! The genomaster's HTTP server: JSON under /v1, every error an RFC 9457 problem document.
 
 pub(crate) mod access;
+pub(crate) mod admitted;
 pub(crate) mod allow_list;
 pub(crate) mod app;
 pub(crate) mod auth;
@@ -200,6 +201,7 @@ async fn join(
         }
         match app.auth.exams() {
             Some(exams) if exams.has_passed(&request.miner) => {}
+            Some(_) if app.auth.is_admitted(&request.miner) => {}
             Some(exams) => {
                 app.coordinator.use_unjournaled(caller.proof).await?;
                 let exam = exams.offer(&request.miner, caller.address)?;
@@ -220,6 +222,7 @@ async fn join(
         }
         if let Some(exams) = app.auth.exams() {
             exams.use_pass(&miner);
+            app.auth.admit(&miner);
         }
         Ok::<(), CallError>(())
     });

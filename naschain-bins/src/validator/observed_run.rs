@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use naschain_consensus::{JobId, Row};
+use naschain_core::Digest;
 use naschain_run::{
     EndedJob, EpochWeights, Equivocation, HistoryChain, HistoryHead, JournalHead, RunSpec,
     ScoringReport, ScoringTerms, SignedHead, distrust, validate,
@@ -29,6 +30,8 @@ pub(crate) struct Observation {
     pub required: Option<String>,
     /// Whether unsigned miners of the reference network are accepted.
     pub legacy: bool,
+    /// Whether it is one of many runs of the genomaster.
+    pub has_many_runs: bool,
     /// Where the validator remembers what it has verified.
     pub state: StateFolder,
     /// What rulings of the referee are repeated with.
@@ -63,6 +66,11 @@ pub(crate) struct ObservedRun {
 }
 
 impl ObservedRun {
+    /// The run's identity.
+    pub(crate) fn run(&self) -> Digest {
+        self.spec.digest()
+    }
+
     /// A run of which this process has observed nothing yet.
     fn new(
         spec: RunSpec,

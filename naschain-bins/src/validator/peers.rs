@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use naschain_core::Digest;
 use naschain_run::SignedHead;
 use serde::{Deserialize, Serialize};
 
@@ -33,13 +34,17 @@ struct Heads {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ShownHeads(Arc<Mutex<Vec<SignedHead>>>);
 
+/// Heads that peers are shown, at most: those of many runs together.
+const MAX_SHOWN: usize = 4_096;
+
 impl ShownHeads {
-    /// Replaces the heads.
-    pub(crate) fn set(&self, heads: &[SignedHead]) {
+    /// Replaces the heads of a run; where there are too many, those that were set first go.
+    pub(crate) fn set(&self, run: Digest, heads: &[SignedHead]) {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *shown != heads {
-            *shown = heads.to_vec();
-        }
+        shown.retain(|head| head.run != run);
+        shown.extend_from_slice(heads);
+        let excess = shown.len().saturating_sub(MAX_SHOWN);
+        shown.drain(..excess);
     }
 
     /// Answers peers at this address until the program ends.

@@ -137,7 +137,7 @@ async fn an_invalid_run_does_not_end_the_validator_and_is_not_trusted() {
             "{error}"
         );
         // `validate` goes on where a run is observed.
-        assert!(args.goes_on() && validator.observed.is_some());
+        assert!(args.goes_on() && validator.current.observed.is_some());
         let refusal = refusal_of(&validator).unwrap();
         assert!(refusal.contains("population is 1000000"), "{refusal}");
     }
@@ -155,7 +155,7 @@ async fn a_run_that_cannot_be_observed_keeps_the_one_before() {
     shown.lock().unwrap().0 = spec(2);
     let error = validator.step(&args, &client).await.unwrap_err();
     assert!(format!("{error:#}").contains("is damaged"), "{error:#}");
-    assert!(validator.observed.is_some());
+    assert!(validator.current.observed.is_some());
     assert_eq!(refusal_of(&validator), None);
     std::fs::remove_file(damaged).unwrap();
     validator.step(&args, &client).await.unwrap();

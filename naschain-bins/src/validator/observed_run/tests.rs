@@ -24,6 +24,7 @@ fn a_problem_of_a_history_survives_another_run() {
     let observation = Observation {
         url: "http://127.0.0.1:5000".to_owned(),
         required: None,
+        has_many_runs: false,
         legacy: false,
         state: StateFolder::open(path.clone()).unwrap(),
         replay: Replay::new(

@@ -166,3 +166,55 @@ fn users_get_equal_shares_however_many_runs_they_have() {
     let jain = (ada + bob).powi(2) / (2.0 * (ada * ada + bob * bob));
     assert!(jain >= 0.95, "{ada} and {bob}: {jain}");
 }
+
+#[test]
+fn a_validator_follows_all_public_runs() {
+    let home = Home::signed("hosting-validator");
+    home.add("ada", &[]);
+    home.add("bob", &[]);
+    let server = home.serve(0, &[]);
+    let _miners = home.miners(&server, &["m1", "m2", "m3"]);
+    let public = [("ada", "1"), ("bob", "2")].map(|(user, seed)| {
+        let run = home.submit(&server, user, &["--public", &format!("--seed={seed}")]);
+        (user, run)
+    });
+    let private = home.submit(&server, "ada", &["--seed=3"]);
+    for (user, run) in public
+        .iter()
+        .map(|(user, run)| (*user, run))
+        .chain([("ada", &private)])
+    {
+        home.wait_for(&server, user, run, "finished");
+    }
+    let wallets = home.wallets.as_ref().unwrap();
+    wallets.make("validator");
+    let state = format!("--state={}", home.dir.join("state").display());
+    let validated = wallets.validator(&server.url, &[&state]).output().unwrap();
+    let reports = succeeded(validated);
+    let reports: Vec<Value> = reports
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let mut found: Vec<&str> = reports.iter().map(|r| r["run"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    let mut expected: Vec<&str> = public.iter().map(|(_, run)| run.as_str()).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    for report in &reports {
+        let miners = report["miners"].as_array().unwrap();
+        assert!(miners.len() >= 3, "{report}");
+    }
+    let one = format!("--run={}", public[0].1);
+    let validated = wallets
+        .validator(&server.url, &[&state, &one])
+        .output()
+        .unwrap();
+    assert_eq!(succeeded(validated).lines().count(), 1);
+    // A private run cannot be read, with or without a signature.
+    let hidden = format!("--run={private}");
+    let error = refused(&mut wallets.validator(&server.url, &[&state, &hidden]));
+    assert!(
+        error.contains("there is no run") || error.contains("403"),
+        "{error}"
+    );
+}
