@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_core::Digest;
-use naschain_run::Sample;
+use naschain_run::{Sample, ScoringReport};
 use naschain_train::Device;
+use serde::Serialize;
 
 use crate::alive::Alive;
 use crate::cli::caller_args::CallerArgs;
@@ -206,6 +207,16 @@ struct Validator {
     refusal: Option<String>,
 }
 
+/// A report as `--json` prints it.
+#[derive(Serialize)]
+struct PrintedReport<'a> {
+    /// The run, where there are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Digest>,
+    #[serde(flatten)]
+    report: &'a ScoringReport,
+}
+
 /// What a validator keeps of a run.
 #[derive(Default)]
 struct ValidatedRun {
@@ -342,10 +353,16 @@ impl Validator {
             run.retrain(retraining, &self.observation.state).await?;
         }
         let (report, epochs) = run.validate(cli.epoch_jobs);
+        let of_many = self.observation.has_many_runs.then(|| run.run());
         if cli.json {
-            print(&(serde_json::to_string(&report)? + "\n"))?;
+            let printed = PrintedReport {
+                run: of_many,
+                report: &report,
+            };
+            print(&(serde_json::to_string(&printed)? + "\n"))?;
         } else if self.current.finished || !cli.goes_on() || self.may_print_table() {
-            print(&(report.table() + "\n"))?;
+            let heading = of_many.map_or(String::new(), |run| format!("run {run}\n"));
+            print(&format!("{heading}{}\n", report.table()))?;
         }
         if let (Some(chain), Some(first), None) = (&self.chain, epochs.first(), &self.refusal) {
             chain.score(first.run, &epochs)?;

@@ -201,7 +201,7 @@ fn a_validator_follows_all_public_runs() {
     expected.sort_unstable();
     assert_eq!(found, expected);
     for report in &reports {
-        let miners = report["miners"].as_array().unwrap();
+        let miners = report["miners"].as_object().unwrap();
         assert!(miners.len() >= 3, "{report}");
     }
     let one = format!("--run={}", public[0].1);
