@@ -12,6 +12,9 @@ pub struct JudgedJob {
     pub rows: Vec<(MinerId, Row)>,
     /// The validator's own verdict.
     pub verdict: Verdict,
+    /// FLOPs of the forward passes of one training, to which its time is about proportional; 0 if
+    /// unknown.
+    pub work: f64,
 }
 
 /// The weights of one epoch.
@@ -32,6 +35,10 @@ pub struct EpochWeights {
     /// not stored.
     #[serde(skip)]
     pub rewards: BTreeMap<MinerId, f32>,
+    /// The work of each miner's rewarded answers in this epoch ([`JudgedJob::work`]), by which jobs of
+    /// different runs are compared; not stored.
+    #[serde(skip)]
+    pub work: BTreeMap<MinerId, f64>,
 }
 
 /// Returns the weights after each epoch of `size` jobs, and the moving average after the last epoch.
@@ -54,8 +61,13 @@ pub fn epochs(
         }
         ended += chunk.len();
         let mut scoreboard = Scoreboard::new();
+        let mut work: BTreeMap<MinerId, f64> = BTreeMap::new();
         for job in chunk {
             scoreboard.record(&job.rows, &job.verdict);
+            let agreed = job.rows.iter().zip(&job.verdict.agreed);
+            for ((miner, _), _) in agreed.filter(|(_, agreed)| **agreed) {
+                *work.entry(miner.clone()).or_default() += job.work;
+            }
             miners.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
         }
         let mut rewards = scoreboard.rewards();
@@ -72,6 +84,7 @@ pub fn epochs(
                 .weights(&WeightLimits::default())
                 .unwrap_or_default(),
             rewards,
+            work,
         });
     }
     (found, average)
@@ -99,6 +112,7 @@ mod tests {
         JudgedJob {
             verdict: judge(&only, &Default::default()),
             rows,
+            work: 10.0,
         }
     }
 
@@ -125,6 +139,10 @@ mod tests {
         let weight = |name: &str| found[1].weights.get(&name.parse::<MinerId>().unwrap());
         assert_eq!((weight("a"), weight("liar")), (Some(&65_535), None));
         assert_eq!(weight("b"), Some(&31_043));
+        let work =
+            |epoch: usize, name: &str| found[epoch].work.get(&name.parse::<MinerId>().unwrap());
+        assert_eq!((work(0, "a"), work(0, "liar")), (Some(&20.0), None));
+        assert_eq!((work(1, "c"), work(1, "b")), (Some(&10.0), None));
     }
 
     #[test]
@@ -132,6 +150,7 @@ mod tests {
         let nobody = JudgedJob {
             rows: Vec::new(),
             verdict: judge(&[], &Default::default()),
+            work: 1.0,
         };
         let (found, _) = epochs(&[nobody], Digest([1; 32]), 1, false);
         assert!(found[0].weights.is_empty());

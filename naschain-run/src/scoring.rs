@@ -2,9 +2,11 @@
 
 mod signatures;
 mod terms;
+mod work;
 
 use signatures::Signatures;
 pub use terms::{ForgedRow, ScoringTerms};
+use work::JobWork;
 
 use std::collections::BTreeMap;
 
@@ -94,7 +96,7 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut work) = (Vec::new(), JobWork::default());
     for job in ended {
         let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
             rows.iter().map(|(_, row)| row.clone()).collect()
@@ -120,7 +122,12 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
             judge(&only(&rows), terms.agreement)
         };
         scoreboard.record(&rows, &verdict);
-        judged.push(JudgedJob { rows, verdict });
+        let work = work.of(job, terms.spec);
+        judged.push(JudgedJob {
+            rows,
+            verdict,
+            work,
+        });
     }
     let (epochs, average) = epochs(&judged, terms.run, terms.epoch_jobs, terms.finished);
     let weights = epochs.last().map(|epoch| &epoch.weights);

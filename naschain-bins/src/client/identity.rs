@@ -40,7 +40,7 @@ impl Client {
     }
 
     /// Asks a genomaster with many runs for one to work for.
-    pub(crate) async fn assignment(
+    pub async fn assignment(
         &self,
         request: &AssignmentRequest,
     ) -> Result<AssignmentReply, ClientError> {
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// The same for one run of a genomaster with many.
-    pub(crate) fn of_run(&self, run: Digest) -> Client {
+    pub fn of_run(&self, run: Digest) -> Client {
         Client {
             run: Some(run),
             ..self.clone()

@@ -70,7 +70,7 @@ pub struct ServeArgs {
     #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy", "store"])]
     home: Option<PathBuf>,
     /// With --home, who may register: open, invited or closed
-    #[arg(long, help_heading = "Access", value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
+    #[arg(long, help_heading = "Access", hide_short_help = true, value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
     registration: Registration,
     /// Admit new hotkeys without an entrance examination
     ///

@@ -1,33 +1,27 @@
 //! `validator`: recomputes a genomaster's verdicts, scores its miners, and sets weights.
 
+mod args;
 mod many_runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::Args;
 use naschain_core::Digest;
-use naschain_run::{Sample, ScoringReport};
+use naschain_run::ScoringReport;
 use naschain_train::Device;
 use serde::Serialize;
 
 use crate::alive::Alive;
-use crate::cli::caller_args::CallerArgs;
-use crate::cli::chain_args::ChainArgs;
-use crate::cli::data_cache_args::DataCacheArgs;
 use crate::cli::program::print;
-use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::printable::{is_logged, printable};
-use crate::validator::btcli::Btcli;
 use crate::validator::chain::ChainTask;
-use crate::validator::chain_scores::{TrustTerms, TrustedGenomaster};
+use crate::validator::chain_scores::TrustedGenomaster;
 use crate::validator::observed_run::fetch::fetch;
 use crate::validator::observed_run::replay::Replay;
 use crate::validator::observed_run::{Observation, ObservedRun};
@@ -35,116 +29,8 @@ use crate::validator::outlets::Outlets;
 use crate::validator::peers::{Peer, ShownHeads};
 use crate::validator::retraining::Retraining;
 use crate::validator::state_folder::{StateFolder, without_passwords};
-use crate::validator::uids::Uids;
-use crate::validator::weight_files::WeightFiles;
 
-/// Flags of the program.
-#[derive(Args, Debug)]
-pub struct ValidateArgs {
-    /// Address of the genomaster
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
-    genomaster: String,
-    /// The only run to validate at a genomaster with many [default: all public runs]
-    #[arg(long, value_name = "DIGEST")]
-    run: Option<Digest>,
-    #[command(flatten)]
-    caller: CallerArgs,
-    /// Print each report as one JSON object on one line instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Validate until the run is finished, with a report whenever jobs have ended (a table that is not
-    /// shown on a terminal: at most every ten minutes); retry while the genomaster cannot be reached
-    #[arg(long)]
-    watch: bool,
-    /// Number of jobs per epoch; scores and weights are updated after each epoch [default: the
-    /// run's population]
-    #[arg(long, alias = "epoch-batches", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epoch_jobs: Option<u32>,
-    /// Write the weights of each epoch: the latest to a file if PATH ends in .json, otherwise one
-    /// file per epoch to a folder
-    #[arg(long, value_name = "PATH")]
-    weights_out: Option<PathBuf>,
-    /// File of the chain's uids, a hotkey's address and its uid on each line
-    #[arg(long, value_name = "FILE")]
-    uids: Option<PathBuf>,
-    /// Accept miners of the reference network (`uid-N`), which cannot sign, and set their weights
-    /// at their uid unless --uids assigns it to a hotkey; for a genomaster with --legacy. By
-    /// default they are faults in the journal of a genomaster with a hotkey
-    #[arg(long)]
-    legacy: bool,
-    /// Set weights also if the genomaster has no hotkey: then nothing proves who sent the answers,
-    /// so the genomaster can credit any name
-    #[arg(long)]
-    unsigned: bool,
-    /// Folder in which the validator remembers the genomaster's address, and of each run what it has
-    /// verified; a history that does not continue it is refused [default:
-    /// $XDG_STATE_HOME/naschain/validator or ~/.local/state/naschain/validator]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Train this share of the jobs again, such as 1/50; jobs with other results are reported and
-    /// earn nothing. The sample is secret
-    #[arg(long, value_name = "N/M")]
-    retrain: Option<Sample>,
-    #[command(flatten)]
-    device: DeviceArgs,
-    /// Folder of the data set's files, for --retrain and the rulings of a referee [default: as in
-    /// search]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    #[command(flatten)]
-    data_cache: DataCacheArgs,
-    /// Address of another validator (its --listen) to compare the genomaster's signed heads with; may
-    /// be repeated
-    #[arg(long = "peer", value_name = "URL")]
-    peers: Vec<String>,
-    /// Show other validators the genomaster's signed heads at this address, such as 0.0.0.0:5001; with
-    /// --watch also after the run is finished, until the validator is stopped
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// Set the weights of each epoch by `btcli weights set`; requires an installed btcli
-    #[arg(long, requires = "netuid")]
-    btcli: bool,
-    /// Subnet on which weights are set
-    #[arg(long, value_name = "N")]
-    netuid: Option<u16>,
-    /// Network of the chain, as named by btcli [default: as configured in btcli]
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<String>,
-    #[command(flatten)]
-    chain: ChainArgs,
-}
-
-impl ValidateArgs {
-    /// Whether validation goes on after a report. On the chain weights have to be set in every epoch,
-    /// also without new jobs.
-    fn goes_on(&self) -> bool {
-        self.watch || self.chain.is_used()
-    }
-
-    /// Where weights go besides the chain.
-    fn outlets(&self) -> Result<Outlets> {
-        let uids = self.uids.as_deref().map(Uids::read).transpose()?;
-        let uids = uids.unwrap_or_default().with_legacy(self.legacy);
-        let files = self.weights_out.as_deref();
-        let files = files.map(|path| WeightFiles::new(path, uids.clone()));
-        let btcli = self.btcli.then(|| Btcli {
-            program: "btcli".into(),
-            netuid: self.netuid.unwrap_or_default(),
-            network: self.network.clone(),
-            wallet: self.caller.wallet().clone(),
-            uids,
-        });
-        Ok(Outlets::new(files.transpose()?, btcli))
-    }
-
-    fn trust_terms(&self) -> Result<TrustTerms> {
-        Ok(TrustTerms {
-            url: without_passwords(&self.genomaster),
-            required: self.caller.genomaster_hotkey()?,
-            unsigned: self.unsigned,
-        })
-    }
-}
+pub use args::ValidateArgs;
 
 /// Interval between two requests for new jobs.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -365,7 +251,11 @@ impl Validator {
             print(&format!("{heading}{}\n", report.table()))?;
         }
         if let (Some(chain), Some(first), None) = (&self.chain, epochs.first(), &self.refusal) {
-            chain.score(first.run, &epochs)?;
+            if of_many.is_some() {
+                chain.score_of_many(first.run, &epochs)?;
+            } else {
+                chain.score(first.run, &epochs)?;
+            }
         }
         match self.outlets.set(&epochs, self.refusal.as_deref()).await {
             Err(error) if cli.watch && !self.current.finished => {

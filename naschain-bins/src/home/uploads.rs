@@ -18,7 +18,7 @@ use crate::random::random_bytes;
 const META_FILE: &str = "upload.json";
 const CONTENT_FILE: &str = "content";
 const RESULT_FILE: &str = "result.json";
-/// An upload that has not changed for as long is deleted.
+/// An upload that was begun as long ago is deleted.
 const MAX_AGE_S: i64 = 7 * 86_400;
 
 /// What was announced of an upload.
@@ -50,25 +50,27 @@ pub(crate) enum UploadResult {
 }
 
 impl Home {
-    fn upload_dir(&self, id: &str) -> PathBuf {
-        self.dir.join("uploads").join(id)
+    /// By owner, so that nobody's requests take longer for what others have uploaded.
+    fn upload_dir(&self, owner: &str, id: &str) -> PathBuf {
+        self.dir.join("uploads").join(owner).join(id)
     }
 
     /// The file that holds what has arrived.
-    pub(crate) fn upload_content(&self, id: &str) -> PathBuf {
-        self.upload_dir(id).join(CONTENT_FILE)
+    pub(crate) fn upload_content(&self, upload: &Upload) -> PathBuf {
+        self.upload_dir(&upload.owner, &upload.id)
+            .join(CONTENT_FILE)
     }
 
     /// The folder in which an upload is unpacked.
-    pub(crate) fn upload_work_dir(&self, id: &str) -> PathBuf {
-        self.upload_dir(id).join("work")
+    pub(crate) fn upload_work_dir(&self, upload: &Upload) -> PathBuf {
+        self.upload_dir(&upload.owner, &upload.id).join("work")
     }
 
     /// Begins an upload; `id` and `created_s` are set here.
     pub(crate) fn begin_upload(&self, mut upload: Upload) -> Result<Upload> {
         upload.id = hex::encode(&random_bytes()?[..16]);
         upload.created_s = now_s();
-        let dir = self.upload_dir(&upload.id);
+        let dir = self.upload_dir(&upload.owner, &upload.id);
         create_folder(&dir)?;
         File::create(dir.join(CONTENT_FILE))?;
         // Last: a folder without it is no upload.
@@ -76,23 +78,23 @@ impl Home {
         Ok(upload)
     }
 
-    /// The upload with this id.
-    pub(crate) fn upload(&self, id: &str) -> Option<Upload> {
+    /// The upload of this user with this id.
+    pub(crate) fn upload(&self, owner: &str, id: &str) -> Option<Upload> {
         // No other text is part of a path.
         let is_id = id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
-        let meta = is_id.then(|| self.upload_dir(id).join(META_FILE))?;
+        let meta = is_id.then(|| self.upload_dir(owner, id).join(META_FILE))?;
         serde_json::from_slice(&std::fs::read(meta).ok()?).ok()
     }
 
     /// How many bytes of an upload have arrived.
     pub(crate) fn upload_offset(&self, upload: &Upload) -> u64 {
-        let content = std::fs::metadata(self.upload_content(&upload.id));
+        let content = std::fs::metadata(self.upload_content(upload));
         content.map_or(upload.bytes, |content| content.len())
     }
 
     /// Appends to what has arrived.
     pub(crate) fn append_upload(&self, upload: &Upload, bytes: &[u8]) -> Result<()> {
-        let path = self.upload_content(&upload.id);
+        let path = self.upload_content(upload);
         let context = || format!("cannot write {}", path.display());
         let mut file = File::options()
             .append(true)
@@ -109,45 +111,43 @@ impl Home {
 
     /// Waits until what has arrived is on disk.
     pub(crate) fn sync_upload(&self, upload: &Upload) -> Result<()> {
-        crate::files::sync_file(&self.upload_content(&upload.id))
+        crate::files::sync_file(&self.upload_content(upload))
     }
 
     /// What became of a complete upload, once it was checked.
-    pub(crate) fn upload_result(&self, id: &str) -> Option<UploadResult> {
-        let result = std::fs::read(self.upload_dir(id).join(RESULT_FILE)).ok()?;
+    pub(crate) fn upload_result(&self, upload: &Upload) -> Option<UploadResult> {
+        let result =
+            std::fs::read(self.upload_dir(&upload.owner, &upload.id).join(RESULT_FILE)).ok()?;
         serde_json::from_slice(&result).ok()
     }
 
     /// Stores what became of an upload, whose content is not needed any more.
-    pub(crate) fn end_upload(&self, id: &str, result: &UploadResult) -> Result<()> {
-        let dir = self.upload_dir(id);
+    pub(crate) fn end_upload(&self, upload: &Upload, result: &UploadResult) -> Result<()> {
+        let dir = self.upload_dir(&upload.owner, &upload.id);
         write_whole(&dir.join(RESULT_FILE), &serde_json::to_vec(result)?)?;
         let _ = std::fs::remove_file(dir.join(CONTENT_FILE));
-        let _ = std::fs::remove_dir_all(self.upload_work_dir(id));
+        let _ = std::fs::remove_dir_all(self.upload_work_dir(upload));
         Ok(())
     }
 
     /// Deletes an upload.
-    pub(crate) fn delete_upload(&self, id: &str) -> Result<()> {
-        let dir = self.upload_dir(id);
+    pub(crate) fn delete_upload(&self, upload: &Upload) -> Result<()> {
+        let dir = self.upload_dir(&upload.owner, &upload.id);
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
     }
 
-    /// The uploads of a user, or of all; those that have not changed for long are deleted.
-    pub(crate) fn uploads(&self, owner: Option<&str>) -> Vec<Upload> {
-        let folders = std::fs::read_dir(self.dir.join("uploads"));
+    /// The uploads of a user; those that were begun long ago are deleted.
+    pub(crate) fn uploads(&self, owner: &str) -> Vec<Upload> {
+        let folders = std::fs::read_dir(self.dir.join("uploads").join(owner));
         let ids = folders.into_iter().flatten().filter_map(|entry| {
             let name = entry.ok()?.file_name();
             name.into_string().ok()
         });
         let mut found = Vec::new();
-        for id in ids {
-            let Some(upload) = self.upload(&id) else {
-                continue;
-            };
+        for upload in ids.filter_map(|id| self.upload(owner, &id)) {
             if now_s() - upload.created_s > MAX_AGE_S {
-                let _ = self.delete_upload(&id);
-            } else if owner.is_none_or(|owner| owner == upload.owner) {
+                let _ = self.delete_upload(&upload);
+            } else {
                 found.push(upload);
             }
         }

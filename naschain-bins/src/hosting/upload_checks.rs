@@ -49,7 +49,7 @@ impl Host {
                 tracing::warn!("the upload {} of {}: {reason}", upload.name, upload.owner);
                 UploadResult::Refused(reason)
             });
-            if let Err(error) = host.home.end_upload(&upload.id, &result) {
+            if let Err(error) = host.home.end_upload(&upload, &result) {
                 tracing::error!("{error:#}");
             }
             host.checks.running().remove(&upload.id);
@@ -63,7 +63,7 @@ impl Host {
         let user = user.with_context(|| format!("there is no user {}", upload.owner))?;
         let used = self.home.stored_bytes(&user.name).await?;
         let free = user.quota.max_bytes.saturating_sub(used);
-        let work = self.home.upload_work_dir(&upload.id);
+        let work = self.home.upload_work_dir(upload);
         let _ = std::fs::remove_dir_all(&work);
         std::fs::create_dir_all(&work)?;
         let checked = self.run_check(upload, free).await?;
@@ -103,9 +103,9 @@ impl Host {
         command
             .arg("check-upload")
             .arg("--file")
-            .arg(self.home.upload_content(&upload.id))
+            .arg(self.home.upload_content(upload))
             .arg("--work")
-            .arg(self.home.upload_work_dir(&upload.id))
+            .arg(self.home.upload_work_dir(upload))
             .args(["--max-bytes", &max_bytes.to_string()])
             .args(["--max-memory", &MAX_MEMORY_BYTES.to_string()])
             .args(["--max-seconds", &MAX_SECONDS.to_string()])
@@ -130,7 +130,7 @@ impl Host {
         };
         if !ended.status.success() {
             // Where it was unpacked is nobody's business.
-            let work = self.home.upload_work_dir(&upload.id).display().to_string();
+            let work = self.home.upload_work_dir(upload).display().to_string();
             let said = text(&ended.stderr).replace(&format!("{work}/files"), "the archive");
             let said = said.replace(&work, "the upload");
             let said = said.trim_start_matches("error: ");

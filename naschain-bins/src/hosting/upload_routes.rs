@@ -97,7 +97,7 @@ pub(crate) struct UploadInfo {
 /// Where an upload stands; one that is complete is checked.
 fn info(host: &Arc<Host>, upload: &Upload) -> UploadInfo {
     let (mut data, mut problem) = (None, None);
-    let (state, offset) = match host.home.upload_result(&upload.id) {
+    let (state, offset) = match host.home.upload_result(upload) {
         Some(UploadResult::Stored(digest)) => {
             data = Some(digest);
             (UploadState::Stored, upload.bytes)
@@ -129,13 +129,10 @@ fn info(host: &Arc<Host>, upload: &Upload) -> UploadInfo {
 /// An upload of the sender.
 fn own(host: &Host, sender: &Sender, id: &str) -> Reply<Upload> {
     let user = sender.needs(Scope::Data)?;
-    let found = host.home.upload(id);
-    found
-        .filter(|upload| upload.owner == user.name)
-        .ok_or_else(|| {
-            let detail = format!("{} has no upload {id}", user.name);
-            ErrorResponse::new(ProblemKind::NotFound, detail)
-        })
+    host.home.upload(&user.name, id).ok_or_else(|| {
+        let detail = format!("{} has no upload {id}", user.name);
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    })
 }
 
 /// Begins an upload. Its bytes are sent by PATCH.
@@ -168,10 +165,10 @@ pub(super) async fn create(
     if new.bytes == 0 {
         return wrong("bytes is 0; an upload has at least one".to_owned());
     }
-    let open: Vec<Upload> = host.home.uploads(Some(&user.name));
+    let open: Vec<Upload> = host.home.uploads(&user.name);
     let open = open
         .iter()
-        .filter(|upload| host.home.upload_result(&upload.id).is_none());
+        .filter(|upload| host.home.upload_result(upload).is_none());
     let (mut count, mut announced) = (0, 0);
     for upload in open {
         (count, announced) = (count + 1, announced + upload.bytes);
@@ -216,7 +213,7 @@ pub(super) async fn list(
     sender: Sender,
 ) -> Reply<Json<Vec<UploadInfo>>> {
     let user = sender.needs(Scope::Data)?;
-    let uploads = host.home.uploads(Some(&user.name));
+    let uploads = host.home.uploads(&user.name);
     Ok(Json(
         uploads.iter().map(|upload| info(&host, upload)).collect(),
     ))
@@ -331,7 +328,7 @@ pub(super) async fn delete(
     let upload = own(&host, &sender, &id)?;
     let _appending = Appending::begin(&host, &id)?;
     host.home
-        .delete_upload(&upload.id)
+        .delete_upload(&upload)
         .map_err(|error| trouble(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }

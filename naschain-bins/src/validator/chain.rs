@@ -67,6 +67,11 @@ impl ChainTask {
         self.scores().update(run, epochs)
     }
 
+    /// Continues the scores by the epochs of one of many runs.
+    pub(crate) fn score_of_many(&self, run: Digest, epochs: &[EpochWeights]) -> Result<()> {
+        self.scores().update_many(run, epochs)
+    }
+
     /// Says why no weights may be set from now on.
     pub(crate) fn refuse(&self, reason: String) -> Result<()> {
         self.scores().refuse(reason)

@@ -1,6 +1,6 @@
 //! Scores by hotkey across runs and restarts, for weights on the chain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -78,7 +78,31 @@ struct Stored {
     /// does not end the weights. Nobody, if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trusted: Option<TrustedGenomaster>,
+    /// At a genomaster with many runs.
+    #[serde(default, skip_serializing_if = "ManyRuns::is_unused")]
+    many: ManyRuns,
 }
+
+/// What was counted of runs that go on at the same time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManyRuns {
+    /// How many jobs of each run were counted.
+    counted: BTreeMap<Digest, usize>,
+    /// The work of rewarded answers since the last epoch.
+    work: BTreeMap<MinerId, f64>,
+    /// The jobs since the last epoch.
+    jobs: usize,
+}
+
+impl ManyRuns {
+    fn is_unused(&self) -> bool {
+        *self == ManyRuns::default()
+    }
+}
+
+/// Jobs of an epoch of all runs together.
+const EPOCH_JOBS: usize = 100;
 
 impl ChainScores {
     /// Reads the file; without one nobody has a score. The scores may be used at once if these terms
@@ -156,7 +180,7 @@ impl ChainScores {
         for epoch in epochs {
             let rewards = epoch.rewards.iter();
             let rewards = rewards.filter(|(miner, _)| ss58::decode(miner.as_str()).is_ok());
-            let mut rewards: std::collections::BTreeMap<MinerId, f32> = rewards
+            let mut rewards: BTreeMap<MinerId, f32> = rewards
                 .map(|(miner, reward)| (miner.clone(), *reward))
                 .collect();
             for miner in average.scores().keys() {
@@ -165,6 +189,47 @@ impl ChainScores {
             average.update(&rewards);
         }
         changed.now = average;
+        self.replace(changed)
+    }
+
+    /// Continues the scores by the epochs of one of many runs, which are all of its epochs so far. Jobs
+    /// count by their work, so that nobody gains by choosing runs; an epoch of all runs ends after
+    /// [`EPOCH_JOBS`] jobs. A job counts once, by its first verdict.
+    pub(crate) fn update_many(&mut self, run: Digest, epochs: &[EpochWeights]) -> Result<()> {
+        let mut changed = self.stored.clone();
+        if let Some(single) = changed.run.take() {
+            changed.past.insert(single);
+            changed.before = changed.now.clone();
+        }
+        if changed.past.contains(&run) {
+            return Ok(());
+        }
+        for epoch in epochs {
+            let counted = changed.many.counted.entry(run).or_default();
+            if epoch.jobs <= *counted {
+                continue;
+            }
+            changed.many.jobs += epoch.jobs - *counted;
+            *counted = epoch.jobs;
+            let hotkeys = epoch.work.iter();
+            for (miner, work) in hotkeys.filter(|(m, _)| ss58::decode(m.as_str()).is_ok()) {
+                *changed.many.work.entry(miner.clone()).or_default() += work;
+            }
+            if changed.many.jobs >= EPOCH_JOBS {
+                changed.many.jobs = 0;
+                let work = std::mem::take(&mut changed.many.work);
+                let all: f64 = work.values().sum();
+                let share = |work: f64| (work / all.max(f64::MIN_POSITIVE)) as f32;
+                let mut rewards: BTreeMap<MinerId, f32> = work
+                    .into_iter()
+                    .map(|(miner, work)| (miner, share(work)))
+                    .collect();
+                for miner in changed.now.scores().keys() {
+                    rewards.entry(miner.clone()).or_insert(0.0);
+                }
+                changed.now.update(&rewards);
+            }
+        }
         self.replace(changed)
     }
 
@@ -222,139 +287,4 @@ fn rounded_weights(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_folder::test_folder;
-    use std::collections::BTreeMap;
-
-    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-    const BOB: &str = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
-
-    fn terms(required: Option<&str>, unsigned: bool) -> TrustTerms {
-        TrustTerms {
-            url: "http://genomaster/".to_owned(),
-            required: required.map(str::to_owned),
-            unsigned,
-        }
-    }
-
-    fn open(file: &std::path::Path) -> ChainScores {
-        ChainScores::open(file.to_owned(), &terms(None, false)).unwrap()
-    }
-
-    fn trusted(hotkey: Option<&str>) -> TrustedGenomaster {
-        TrustedGenomaster {
-            url: terms(None, false).url,
-            hotkey: hotkey.map(str::to_owned),
-        }
-    }
-
-    fn epoch(run: Digest, number: usize, rewards: &[(&str, f32)]) -> EpochWeights {
-        let rewards = rewards.iter();
-        EpochWeights {
-            run,
-            epoch: number,
-            jobs: number,
-            weights: BTreeMap::new(),
-            rewards: rewards
-                .map(|(name, reward)| (name.parse().unwrap(), *reward))
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn scores_go_on_across_runs_and_restarts_and_absence_never_improves_one() {
-        let dir = test_folder("chain-scores");
-        let file = dir.join("scores.json");
-        let (first, second) = (Digest([1; 32]), Digest([2; 32]));
-        let mut scores = open(&file);
-        let score = |scores: &ChainScores, name: &str| {
-            let all = scores.stored.now.scores();
-            all.get(&name.parse::<MinerId>().unwrap()).copied()
-        };
-        let one = epoch(first, 1, &[(ALICE, 0.5), (BOB, 0.5), ("ada", 0.5)]);
-        scores.update(first, std::slice::from_ref(&one)).unwrap();
-        scores.update(first, &[one]).unwrap();
-        assert_eq!(score(&scores, ALICE), Some(0.05));
-        assert_eq!(score(&scores, "ada"), None);
-        // A restart, and a run in which only one of them works.
-        let mut scores = open(&file);
-        let alone = |number| epoch(second, number, &[(BOB, 1.0)]);
-        let mut last = score(&scores, ALICE).unwrap();
-        for count in 1..=5 {
-            let epochs: Vec<_> = (1..=count).map(alone).collect();
-            scores.update(second, &epochs).unwrap();
-            let now = score(&scores, ALICE).unwrap();
-            assert!(now < last, "{now}");
-            last = now;
-        }
-        assert!(score(&scores, BOB).unwrap() > 0.05);
-        // The first run again is not paid twice.
-        let before = scores.stored.clone();
-        scores
-            .update(first, &[epoch(first, 1, &[(ALICE, 1.0)])])
-            .unwrap();
-        assert_eq!(scores.stored, before);
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-
-    /// Otherwise they would be refused at every block until a score changes.
-    #[test]
-    fn limited_weights_stay_within_the_limit_when_they_are_rounded() {
-        for (count, limit) in (3..=256).flat_map(|count| [1_000, 6_553, 30_000].map(|l| (count, l)))
-        {
-            let mut limits = WeightLimits::default();
-            limits.max_share_u16 = limit;
-            if count * u64::from(limit) <= u64::from(u16::MAX) {
-                continue;
-            }
-            let scores: Vec<f32> = (1..=count).map(|place| 1.0 / place as f32).collect();
-            let weights = rounded_weights(&scores, &limits).unwrap();
-            let sum: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
-            let share = 65_535.0 / sum as f64;
-            assert!(share <= f64::from(limit) / 65_535.0, "{count} {limit}");
-            assert_eq!(weights.len() as u64, count);
-        }
-    }
-
-    #[test]
-    fn scores_are_not_used_before_the_genomaster_is_trusted_and_while_it_is_not() {
-        let dir = test_folder("chain-refusal");
-        let mut scores = open(&dir.join("scores.json"));
-        let run = Digest([1; 32]);
-        scores
-            .update(run, &[epoch(run, 1, &[(ALICE, 0.5)])])
-            .unwrap();
-        let limits = WeightLimits::default();
-        let hotkeys = [BOB, ALICE].map(|address| ss58::decode(address).unwrap());
-        let weights = |scores: &ChainScores| scores.weights_of(&hotkeys, &limits).unwrap();
-        assert!(matches!(weights(&scores), ChainWeights::Refused(_)));
-        scores.trust(trusted(Some(BOB))).unwrap();
-        let due = ChainWeights::Due(vec![(1, 65_535)]);
-        assert_eq!(weights(&scores), due);
-        // A restart changes nothing, unless the operator's flags do.
-        let again = |terms: TrustTerms| {
-            let scores = ChainScores::open(dir.join("scores.json"), &terms).unwrap();
-            weights(&scores)
-        };
-        assert_eq!(again(terms(None, false)), due);
-        assert_eq!(again(terms(Some(BOB), false)), due);
-        let mut elsewhere = terms(None, false);
-        elsewhere.url = "http://elsewhere/".to_owned();
-        for other in [terms(Some(ALICE), false), elsewhere] {
-            assert!(matches!(again(other), ChainWeights::Refused(_)));
-        }
-        let reason = "the genomaster has signed two histories";
-        scores.refuse(reason.to_owned()).unwrap();
-        assert_eq!(weights(&scores), ChainWeights::Refused(reason.to_owned()));
-        assert!(matches!(again(terms(None, true)), ChainWeights::Refused(_)));
-        // Without a hotkey only as long as the operator accepts that.
-        scores.trust(trusted(None)).unwrap();
-        assert_eq!(again(terms(None, true)), due);
-        assert!(matches!(
-            again(terms(None, false)),
-            ChainWeights::Refused(_)
-        ));
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-}
+mod tests;

@@ -105,6 +105,7 @@ pub(crate) mod tests {
                 .map(|(name, weight)| (name.parse().unwrap(), weight))
                 .into(),
             rewards: BTreeMap::new(),
+            work: BTreeMap::new(),
         }
     }
 
