@@ -33,7 +33,8 @@ pub(crate) fn kind_of(path: &Path) -> Result<Kind> {
     let mut start = Vec::new();
     File::open(path)?.take(512).read_to_end(&mut start)?;
     Ok(match &start[..] {
-        [b'P', b'K', 3, 4, ..] => Kind::Zip,
+        // The second is that of an archive without files.
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
         [0x1f, 0x8b, ..] => Kind::TarGz,
         _ if start.len() > 262 && &start[257..262] == b"ustar" => Kind::Tar,
         _ => bail!(
@@ -145,16 +146,19 @@ impl Unpacked {
         let mut parts = Vec::new();
         for part in name.components() {
             match part {
-                Component::Normal(part) => parts.push(part),
+                Component::Normal(part) => match part.to_str() {
+                    Some(text) if !text.contains('\\') => parts.push(text),
+                    Some(_) => bail!("the name {shown} has a backslash"),
+                    None => bail!(
+                        "the name {shown} is not UTF-8; pack the archive again with UTF-8 names"
+                    ),
+                },
                 Component::CurDir => {}
                 _ => bail!("the name {shown} leads out of the archive"),
             }
         }
         // Of macOS and of version control; never pictures.
-        let is_hidden = |part: &&std::ffi::OsStr| {
-            part.to_str()
-                .is_none_or(|part| part.starts_with('.') || part == "__MACOSX")
-        };
+        let is_hidden = |part: &&str| part.starts_with('.') || *part == "__MACOSX";
         if parts.iter().any(is_hidden) {
             return Ok(());
         }

@@ -83,6 +83,14 @@ impl<U: Clone + Ord> FairShare<U> {
         self.idle.retain(|_, served| *served > floor);
     }
 
+    /// Only these users have work still.
+    pub fn retain(&mut self, has_work: impl Fn(&U) -> bool) {
+        let gone = self.waiting.keys().filter(|user| !has_work(user));
+        for user in gone.cloned().collect::<Vec<U>>() {
+            self.leave(&user);
+        }
+    }
+
     /// Work was handed out for a user. Nothing happens where it has none.
     pub fn charge(&mut self, user: &U, work: u64) {
         if let Some(account) = self.waiting.get_mut(user) {

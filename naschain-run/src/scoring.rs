@@ -107,15 +107,7 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
         if !has_referee && judge(&only(&job.rows), terms.agreement) != job.verdict {
             disputed.push(job.job);
         }
-        let mut rows = signatures.check(job, terms);
-        if let Some(recomputed) = terms.retrained.get(&job.job) {
-            wrong.extend(reject_wrong(
-                job.job,
-                &mut rows,
-                recomputed,
-                terms.agreement,
-            ));
-        }
+        let rows = checked_rows(job, terms, &mut signatures, &mut wrong);
         let verdict = if has_referee {
             without_rejected(job, &rows)
         } else {
@@ -165,6 +157,22 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
         miners: miners.collect(),
     };
     (report, epochs)
+}
+
+/// The rows of a job, of which those without a valid signature are malformed, and those that differ from
+/// the validator's own training are noted in `wrong`.
+fn checked_rows(
+    job: &EndedJob,
+    terms: &ScoringTerms,
+    signatures: &mut Signatures,
+    wrong: &mut Vec<WrongRow>,
+) -> Vec<(MinerId, Row)> {
+    let mut rows = signatures.check(job, terms);
+    if let Some(recomputed) = terms.retrained.get(&job.job) {
+        let agreement = terms.agreement;
+        wrong.extend(reject_wrong(job.job, &mut rows, recomputed, agreement));
+    }
+    rows
 }
 
 /// The verdict of a job, without the rows that were found to be forged or wrong.

@@ -28,6 +28,9 @@ pub struct CheckUploadArgs {
     /// Size to which pictures are scaled
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     image_size: Option<Shape>,
+    /// Leave out pictures that cannot be read
+    #[arg(long)]
+    skip_bad: bool,
     /// Maximum size of what is unpacked, and of the packed data set
     #[arg(long, value_name = "BYTES")]
     max_bytes: u64,
@@ -42,9 +45,14 @@ pub struct CheckUploadArgs {
 /// Reads the upload, writes `WORK/packed`, and describes it in a line of JSON.
 pub(super) fn check_upload(args: &CheckUploadArgs) -> Result<String> {
     limit(args)?;
+    end_with_parent();
     let choice = chosen(args)?;
     let name = resized(&choice.name, args.image_size)?;
-    let dataset = Dataset::load(&name, choice.dir.as_deref())?;
+    let dataset = if args.skip_bad {
+        Dataset::load_readable(&name, choice.dir.as_deref())?.0
+    } else {
+        Dataset::load(&name, choice.dir.as_deref())?
+    };
     let packed = PackedDataset::new(&dataset);
     anyhow::ensure!(
         packed.size() <= args.max_bytes,
@@ -94,6 +102,14 @@ fn write_packed(packed: &PackedDataset, path: &Path) -> Result<()> {
         start += part.len() as u64;
     }
     file.sync_all().with_context(context)
+}
+
+/// Ends this process when standard input is closed, which the genomaster holds open as long as it runs.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    });
 }
 
 /// Limits what this process may use, whatever the upload makes it do.

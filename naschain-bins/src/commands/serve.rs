@@ -21,6 +21,7 @@ use crate::commands::progress::{Progress, Workload};
 use crate::commands::retrain::store_retrained;
 use crate::commands::serve_home::{HomeArgs, serve_home};
 use crate::coordinator::Coordinator;
+use crate::hosting::planning::check_no_settings;
 use crate::hosting::settings::Registration;
 use crate::printable::counted;
 use crate::server;
@@ -99,6 +100,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
     let listener = listen::bind(&args.listen).await?;
     if let Some(home) = args.home_args() {
+        check_no_settings(&args.common.run)?;
         return serve_home(home, listener, &args.access).await;
     }
     let mut opened = args.access.open()?;

@@ -3,21 +3,24 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use naschain_identity::Nonces;
 use naschain_train::Options;
 use tokio::net::TcpListener;
 
 use crate::cli::access_args::AccessArgs;
 use crate::cli::program::print;
+use crate::clock;
 use crate::commands::conclude::{concluded, follow};
 use crate::commands::progress::{Progress, Workload};
 use crate::home::Home;
 use crate::hosting::host::Host;
 use crate::hosting::routes::router;
 use crate::hosting::settings::{Followed, HostSettings, Registration};
+use crate::journal::folder_lock::FolderLock;
 use crate::printable::counted;
 use crate::server::auth::Authenticator;
 use crate::server::listen;
@@ -46,6 +49,7 @@ pub(super) async fn serve_home(
 ) -> Result<()> {
     let mut opened = access.open()?;
     let mut reading = tokio::spawn(read_forever(opened.reader.take()));
+    let _held = FolderLock::take(&args.dir)?;
     let home = Home::open(&args.dir).await?;
     let is_signed = opened.is_signed();
     let settings = HostSettings {
@@ -62,9 +66,12 @@ pub(super) async fn serve_home(
             "UNSIGNED: requests of miners are not authenticated; any client that reaches this address can act as any miner"
         );
     }
+    // A request that was signed before the start may have been used then.
+    let nonces = Nonces::new(clock::unix_nanos());
     let has_users = !home.users().await?.is_empty();
-    let auth = Authenticator::new(settings.access.clone(), Arc::default());
+    let auth = Authenticator::new(settings.access.clone(), Arc::new(Mutex::new(nonces)));
     let host = Host::start(home, settings, Arc::new(auth)).await?;
+    host.resume_checks();
     let open = host.open_runs().len();
     tracing::info!("{} in {}", counted(open, "open run"), args.dir.display());
     if !has_users && args.registration == Registration::Closed {

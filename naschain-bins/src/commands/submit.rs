@@ -167,8 +167,17 @@ async fn upload(
         licence: args.licence.clone(),
         public: false,
         image_size,
+        skip_bad: args.data.skip_bad,
     };
-    let begun: UploadInfo = client.post("/v1/uploads", &new).await?;
+    // One that was interrupted goes on.
+    let known: Vec<UploadInfo> = client.get("/v1/uploads").await?;
+    let is_same = |one: &UploadInfo| {
+        one.state == UploadState::Receiving && (&one.name, one.bytes) == (&new.name, new.bytes)
+    };
+    let begun = match known.into_iter().find(is_same) {
+        Some(begun) => begun,
+        None => client.post("/v1/uploads", &new).await?,
+    };
     tracing::info!("uploading {} MiB", new.bytes.div_ceil(1 << 20));
     let mut told = 0;
     let shown = |arrived: u64| {
@@ -201,11 +210,28 @@ async fn upload(
     }
 }
 
-/// Packs a folder.
+/// Packs a folder, always to the same bytes, so that an interrupted upload can go on.
 fn pack(from: &Path, to: &Path) -> Result<()> {
     let context = || format!("cannot pack {}", from.display());
     let mut tar = tar::Builder::new(File::create(to).with_context(context)?);
-    tar.append_dir_all("data", from).with_context(context)?;
+    tar.mode(tar::HeaderMode::Deterministic);
+    let mut folders = vec![(from.to_owned(), PathBuf::from("data"))];
+    while let Some((folder, name)) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).with_context(context)?;
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()?;
+        paths.sort();
+        for path in paths {
+            let name = name.join(path.file_name().unwrap_or_default());
+            if path.is_dir() {
+                folders.push((path, name));
+            } else {
+                tar.append_path_with_name(&path, name)
+                    .with_context(context)?;
+            }
+        }
+    }
     tar.into_inner().with_context(context)?;
     Ok(())
 }

@@ -106,7 +106,19 @@ impl Limits {
 }
 
 impl HomeFlags {
+    /// The home that a genomaster has, or that the first user was added to.
     async fn open(&self) -> Result<Home> {
+        if !self.home.join("home.sqlite").is_file() {
+            bail!(
+                "{} is not the home of a genomaster; `genomaster user add` makes one",
+                self.home.display()
+            );
+        }
+        Home::open(&self.home).await
+    }
+
+    /// The same, made if it is missing.
+    async fn open_or_create(&self) -> Result<Home> {
         Home::open(&self.home).await
     }
 }
@@ -129,7 +141,7 @@ pub(super) async fn user(args: UserArgs) -> Result<String> {
             });
             let mut user = User::new(name, admin);
             limits.apply(&mut user);
-            let home = home.open().await?;
+            let home = home.open_or_create().await?;
             home.add_user(&user, password.transpose()?).await?;
             let token = home.add_token(&user.name, "first", &all, None).await?;
             format!("{token}\n")

@@ -109,14 +109,29 @@ impl Home {
         Ok(u64::try_from(bytes)?)
     }
 
-    /// Removes a data set of a user that no open run of the user needs; its file goes with the last
-    /// user and the last run that need it.
+    /// Whether a run of this user is on a data set.
+    pub(crate) async fn is_data_used(&self, digest: Digest, user: &str) -> Result<bool> {
+        let runs: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM runs WHERE data = $1 AND owner = $2")
+                .bind(digest.to_string())
+                .bind(user)
+                .fetch_one(&self.database.pool)
+                .await?;
+        Ok(runs > 0)
+    }
+
+    /// Forgets a data set of a user; false if there is none.
     pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
         let deleted = sqlx::query("DELETE FROM data_sets WHERE digest = $1 AND owner = $2")
             .bind(digest.to_string())
             .bind(user)
             .execute(&self.database.pool)
             .await?;
+        Ok(deleted.rows_affected() == 1)
+    }
+
+    /// Deletes the file of a data set that no user and no run needs any more. Not while one is stored.
+    pub(crate) async fn drop_unused_data(&self, digest: Digest) -> Result<()> {
         let needed: i64 = sqlx::query_scalar(
             "SELECT (SELECT COUNT(*) FROM data_sets WHERE digest = $1)
                   + (SELECT COUNT(*) FROM runs WHERE data = $1)",
@@ -128,6 +143,6 @@ impl Home {
             let _ = std::fs::remove_file(self.data_file(digest));
             let _ = std::fs::remove_file(self.class_names_file(digest));
         }
-        Ok(deleted.rows_affected() == 1)
+        Ok(())
     }
 }

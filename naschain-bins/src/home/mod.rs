@@ -13,8 +13,9 @@ pub(crate) mod users;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use naschain_core::Digest;
+use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::files::create_folder;
@@ -24,7 +25,12 @@ use crate::home::database::HomeDatabase;
 pub(crate) struct Home {
     dir: PathBuf,
     database: HomeDatabase,
+    /// Passwords that are hashed at a time: each takes 19 MiB and a core.
+    hashing: Semaphore,
 }
+
+/// Passwords that are hashed at a time, at most.
+const MAX_HASHING: usize = 2;
 
 impl Home {
     /// Opens the home in this folder, or creates it.
@@ -33,6 +39,7 @@ impl Home {
     /// If the folder cannot be written, or its database is of a later version.
     pub(crate) async fn open(dir: &Path) -> Result<Home> {
         create_folder(dir)?;
+        only_for_owner(dir)?;
         for part in ["runs", "data", "uploads"] {
             create_folder(&dir.join(part))?;
         }
@@ -40,7 +47,19 @@ impl Home {
         Ok(Home {
             dir: dir.to_owned(),
             database,
+            hashing: Semaphore::new(MAX_HASHING),
         })
+    }
+
+    /// Deletes folders of runs with this ending, which are left of a deletion.
+    pub(crate) fn remove_leftovers(&self, ending: &str) -> Result<()> {
+        for entry in std::fs::read_dir(self.dir.join("runs"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == ending) {
+                std::fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder of a run.
@@ -57,6 +76,18 @@ impl Home {
     pub(crate) fn class_names_file(&self, data: Digest) -> PathBuf {
         self.dir.join("data").join(format!("{data}.classes.json"))
     }
+}
+
+/// Other users of this machine have no business here: there are hashes of passwords, and data.
+fn only_for_owner(dir: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o700);
+        let context = || format!("cannot change {}", dir.display());
+        std::fs::set_permissions(dir, mode).with_context(context)?;
+    }
+    Ok(())
 }
 
 /// Seconds since 1970.

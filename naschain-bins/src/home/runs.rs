@@ -20,6 +20,8 @@ pub(crate) enum RunStatus {
     Running,
     /// It waits until its owner lets it go on.
     Paused,
+    /// Its owner has ended it; its files are being written.
+    Stopping,
     /// Its owner ended it before the search was finished.
     Stopped,
     /// The search is finished, and its front's models are stored.
@@ -27,9 +29,10 @@ pub(crate) enum RunStatus {
 }
 
 impl RunStatus {
-    pub(crate) const ALL: [RunStatus; 4] = [
+    pub(crate) const ALL: [RunStatus; 5] = [
         RunStatus::Running,
         RunStatus::Paused,
+        RunStatus::Stopping,
         RunStatus::Stopped,
         RunStatus::Finished,
     ];
@@ -38,6 +41,7 @@ impl RunStatus {
         match self {
             RunStatus::Running => "running",
             RunStatus::Paused => "paused",
+            RunStatus::Stopping => "stopping",
             RunStatus::Stopped => "stopped",
             RunStatus::Finished => "finished",
         }
@@ -45,7 +49,10 @@ impl RunStatus {
 
     /// Whether it counts towards the number of runs that a user may have at a time.
     pub(crate) fn is_open(self) -> bool {
-        matches!(self, RunStatus::Running | RunStatus::Paused)
+        matches!(
+            self,
+            RunStatus::Running | RunStatus::Paused | RunStatus::Stopping
+        )
     }
 }
 
@@ -63,7 +70,9 @@ impl FromStr for RunStatus {
         match found {
             Some(status) => Ok(status),
             None => {
-                bail!("{text:?} is no state of a run; use running, paused, stopped or finished")
+                bail!(
+                    "{text:?} is no state of a run; use running, paused, stopping, stopped or finished"
+                )
             }
         }
     }
@@ -92,6 +101,18 @@ pub(crate) struct StoredRun {
 
 /// Flags of `genomaster search` by name, without the dashes.
 pub(crate) type RunSettings = BTreeMap<String, serde_json::Value>;
+
+/// What became of a run that was to be added.
+#[derive(Debug)]
+pub(crate) enum AddedRun {
+    Added(StoredRun),
+    /// There is one with the same specification.
+    Exists,
+    /// Its owner has too many.
+    TooMany,
+    /// Its data was deleted meanwhile.
+    NoData,
+}
 
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
@@ -125,15 +146,24 @@ impl StoredRun {
 
 impl Home {
     /// Adds a run, whose `number` and `created_s` are set here, unless its owner has `max_open` runs
-    /// that have not ended; returns it, or `None`.
-    pub(crate) async fn add_run(&self, run: StoredRun, max_open: u32) -> Result<Option<StoredRun>> {
-        let mut run = run;
+    /// that have not ended, or may not use its data any more. `has_data` says that everybody has it.
+    pub(crate) async fn add_run(
+        &self,
+        mut run: StoredRun,
+        max_open: u32,
+        has_data: bool,
+    ) -> Result<AddedRun> {
         run.created_s = now_s();
-        // One statement, so that requests at the same time cannot exceed the limit together.
+        // One statement, so that requests at the same time cannot exceed the limit together, and data
+        // that is deleted meanwhile is noticed.
         let number: Option<i64> = sqlx::query_scalar(
             "INSERT INTO runs (number, id, owner, name, data, settings, miners, is_public, state, created_s)
              SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM runs), $1, $2, $3, $4, $5, $6, $7, $8, $9
-             WHERE (SELECT COUNT(*) FROM runs WHERE owner = $2 AND state IN ('running', 'paused')) < $10
+             WHERE (SELECT COUNT(*) FROM runs
+                    WHERE owner = $2 AND state IN ('running', 'paused', 'stopping')) < $10
+               AND ($11 = 1 OR EXISTS (SELECT 1 FROM data_sets
+                    WHERE digest = $4 AND (owner = $2 OR is_public = 1)))
+             ON CONFLICT (id) DO NOTHING
              RETURNING number",
         )
         .bind(run.id.to_string())
@@ -146,9 +176,15 @@ impl Home {
         .bind(run.status.name())
         .bind(run.created_s)
         .bind(i64::from(max_open))
+        .bind(i64::from(has_data))
         .fetch_optional(&self.database.pool)
         .await?;
-        Ok(number.map(|number| StoredRun { number, ..run }))
+        Ok(match number {
+            Some(number) => AddedRun::Added(StoredRun { number, ..run }),
+            None if self.run(run.id).await?.is_some() => AddedRun::Exists,
+            None if self.count_open_runs(&run.owner).await? >= max_open => AddedRun::TooMany,
+            None => AddedRun::NoData,
+        })
     }
 
     /// The run with this id.
@@ -181,7 +217,7 @@ impl Home {
     /// Number of runs of a user that have not ended.
     pub(crate) async fn count_open_runs(&self, user: &str) -> Result<u32> {
         let count: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM runs WHERE owner = $1 AND state IN ('running', 'paused')",
+            "SELECT COUNT(*) FROM runs WHERE owner = $1 AND state IN ('running', 'paused', 'stopping')",
         )
         .bind(user)
         .fetch_one(&self.database.pool)
@@ -191,10 +227,11 @@ impl Home {
 
     /// The runs that have not ended, the oldest first.
     pub(crate) async fn open_runs(&self) -> Result<Vec<StoredRun>> {
-        let rows =
-            sqlx::query("SELECT * FROM runs WHERE state IN ('running', 'paused') ORDER BY number")
-                .fetch_all(&self.database.pool)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM runs WHERE state IN ('running', 'paused', 'stopping') ORDER BY number",
+        )
+        .fetch_all(&self.database.pool)
+        .await?;
         rows.iter().map(StoredRun::from_row).collect()
     }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 
 use crate::home::users::User;
 use crate::home::{Home, now_s};
@@ -27,7 +27,7 @@ pub(crate) enum Scope {
     Runs,
     /// Upload and delete data sets.
     Data,
-    /// Create and revoke tokens and, for administrators, users.
+    /// List and revoke tokens.
     Account,
 }
 
@@ -175,17 +175,21 @@ impl Home {
             .await?;
         Ok(invitation)
     }
+}
 
-    /// Uses an invitation for this new user; false if it was never made, used, or has expired.
-    pub(crate) async fn use_invitation(&self, invitation: &str, user: &str) -> Result<bool> {
-        let used = sqlx::query(
-            "UPDATE invitations SET used_by = $2 WHERE hash = $1 AND used_by IS NULL AND expires_s > $3",
-        )
-        .bind(hash(invitation))
-        .bind(user)
-        .bind(now_s())
-        .execute(&self.database.pool)
-        .await?;
-        Ok(used.rows_affected() == 1)
-    }
+/// Uses an invitation for this new user; false if it was never made, used, or has expired.
+pub(super) async fn use_invitation(
+    database: &mut SqliteConnection,
+    invitation: &str,
+    user: &str,
+) -> Result<bool> {
+    let used = sqlx::query(
+        "UPDATE invitations SET used_by = $2 WHERE hash = $1 AND used_by IS NULL AND expires_s > $3",
+    )
+    .bind(hash(invitation))
+    .bind(user)
+    .bind(now_s())
+    .execute(database)
+    .await?;
+    Ok(used.rows_affected() == 1)
 }

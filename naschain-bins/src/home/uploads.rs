@@ -36,6 +36,8 @@ pub(crate) struct Upload {
     pub(crate) is_public: bool,
     /// Size to which pictures are scaled, as `--image-size` has it.
     pub(crate) image_size: Option<String>,
+    /// Whether pictures that cannot be read are left out.
+    pub(crate) skip_bad: bool,
     pub(crate) created_s: i64,
 }
 
@@ -134,6 +136,14 @@ impl Home {
     pub(crate) fn delete_upload(&self, upload: &Upload) -> Result<()> {
         let dir = self.upload_dir(&upload.owner, &upload.id);
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
+    }
+
+    /// The uploads of all users.
+    pub(crate) fn all_uploads(&self) -> Vec<Upload> {
+        let owners = std::fs::read_dir(self.dir.join("uploads"));
+        let owners = owners.into_iter().flatten().flatten();
+        let names = owners.filter_map(|entry| entry.file_name().into_string().ok());
+        names.flat_map(|owner| self.uploads(&owner)).collect()
     }
 
     /// The uploads of a user; those that were begun long ago are deleted.

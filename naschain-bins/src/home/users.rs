@@ -1,11 +1,14 @@
 //! Users: who may use a genomaster, and how much of it.
 
+use std::sync::OnceLock;
+
 use anyhow::{Context, Result, ensure};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::home::tokens::use_invitation;
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
 
@@ -26,6 +29,15 @@ pub(crate) struct User {
     pub(crate) quota: Quota,
     /// Processor time of miners in all runs so far, in milliseconds.
     pub(crate) used_ms: u64,
+}
+
+/// What became of a user that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddedUser {
+    Added,
+    NameTaken,
+    /// The invitation was never made, was used, or has expired.
+    NotInvited,
 }
 
 /// What a user may use at most.
@@ -104,11 +116,37 @@ impl Home {
     /// # Errors
     /// If the name is taken or has a wrong form, or the password is too short.
     pub(crate) async fn add_user(&self, user: &User, password: Option<String>) -> Result<()> {
+        let added = self.add_invited(user, password, None).await?;
+        ensure!(
+            added == AddedUser::Added,
+            "there is a user {} already; choose another name",
+            user.name
+        );
+        Ok(())
+    }
+
+    /// Adds a user who has this invitation, if one is needed. It is used up only if the user is added.
+    ///
+    /// # Errors
+    /// If the name has a wrong form, or the password is too short.
+    pub(crate) async fn add_invited(
+        &self,
+        user: &User,
+        password: Option<String>,
+        invitation: Option<&str>,
+    ) -> Result<AddedUser> {
         check_name(&user.name)?;
+        let _turn = self.hashing.acquire().await?;
         let password = match password {
             Some(password) => Some(hashed(password).await?),
             None => None,
         };
+        let mut both = self.database.pool.begin().await?;
+        if let Some(invitation) = invitation
+            && !use_invitation(&mut both, invitation, &user.name).await?
+        {
+            return Ok(AddedUser::NotInvited);
+        }
         let added = sqlx::query(
             "INSERT INTO users (name, password, is_admin, weight, max_bytes, max_runs, max_hours, used_ms, created_s)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT (name) DO NOTHING",
@@ -121,14 +159,13 @@ impl Home {
         .bind(i64::from(user.quota.max_runs))
         .bind(i64::from(user.quota.max_hours))
         .bind(now_s())
-        .execute(&self.database.pool)
+        .execute(&mut *both)
         .await?;
-        ensure!(
-            added.rows_affected() == 1,
-            "there is a user {} already; choose another name",
-            user.name
-        );
-        Ok(())
+        if added.rows_affected() == 0 {
+            return Ok(AddedUser::NameTaken);
+        }
+        both.commit().await?;
+        Ok(AddedUser::Added)
     }
 
     /// The user with this name.
@@ -185,10 +222,11 @@ impl Home {
                 .await?;
         let stored = stored.flatten();
         let is_known = stored.is_some();
+        let _turn = self.hashing.acquire().await?;
         let verify = move || -> Result<bool> {
             let stored = match stored {
                 Some(stored) => stored,
-                None => hash(b"the password of nobody")?,
+                None => of_nobody()?.to_owned(),
             };
             let stored = PasswordHash::new(&stored);
             let stored = stored.map_err(|error| anyhow::anyhow!("a stored password: {error}"))?;
@@ -197,6 +235,15 @@ impl Home {
         };
         tokio::task::spawn_blocking(verify).await?
     }
+}
+
+/// A hash that is compared with the passwords of unknown users.
+fn of_nobody() -> Result<&'static str> {
+    static HASH: OnceLock<String> = OnceLock::new();
+    if HASH.get().is_none() {
+        let _ = HASH.set(hash(b"the password of nobody")?);
+    }
+    Ok(HASH.get().map_or("", String::as_str))
 }
 
 async fn hashed(password: String) -> Result<String> {

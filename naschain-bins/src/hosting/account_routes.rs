@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::clock;
 use crate::home::tokens::{Scope, TokenInfo};
-use crate::home::users::{User, check_name};
+use crate::home::users::{AddedUser, User, check_name};
 use crate::hosting::caller::{Sender, trouble, wrong};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
@@ -99,7 +99,7 @@ pub(super) async fn register(
     let refused = |detail: &str| ErrorResponse::new(ProblemKind::NotPermitted, detail);
     check_name(&new.name).map_err(|error| wrong(&error))?;
     host.sign_ins.check_registration(from)?;
-    match (host.settings.registration, &new.invitation) {
+    let invitation = match (host.settings.registration, new.invitation.as_deref()) {
         (Registration::Closed, _) => {
             let detail = "registration is closed: ask the administrator for an account";
             return Err(refused(detail));
@@ -107,21 +107,25 @@ pub(super) async fn register(
         (Registration::Invited, None) => {
             return Err(refused("registration is by invitation: give one"));
         }
-        (Registration::Invited, Some(invitation)) => {
-            let is_taken = host.home.user(&new.name).await;
-            if is_taken.map_err(|error| trouble(&error))?.is_none() {
-                let used = host.home.use_invitation(invitation, &new.name).await;
-                if !used.map_err(|error| trouble(&error))? {
-                    let detail = "the invitation is unknown, was used before, or has expired";
-                    return Err(refused(detail));
-                }
-            }
-        }
-        (Registration::Open, _) => {}
-    }
+        (Registration::Invited, some) => some,
+        (Registration::Open, _) => None,
+    };
     let user = User::new(new.name, false);
-    let added = host.home.add_user(&user, Some(new.password)).await;
-    added.map_err(|error| wrong(&error))?;
+    let added = host
+        .home
+        .add_invited(&user, Some(new.password), invitation)
+        .await;
+    match added.map_err(|error| wrong(&error))? {
+        AddedUser::Added => {}
+        AddedUser::NotInvited => {
+            let detail = "the invitation is unknown, was used before, or has expired";
+            return Err(refused(detail));
+        }
+        AddedUser::NameTaken => {
+            let detail = format!("there is a user {} already; choose another name", user.name);
+            return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+        }
+    }
     tracing::info!("{} registers", user.name);
     Ok(StatusCode::CREATED)
 }

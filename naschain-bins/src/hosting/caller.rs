@@ -23,7 +23,7 @@ impl Sender {
     /// The user, if the token allows this.
     pub(crate) fn needs(&self, scope: Scope) -> Reply<&User> {
         let Some((user, scopes)) = &self.0 else {
-            let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster token` makes one";
+            let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster user token NAME` makes one";
             return Err(ErrorResponse::new(ProblemKind::NeedsSignIn, detail));
         };
         if !scopes.contains(&scope) {
@@ -76,7 +76,8 @@ impl FromRequestParts<Arc<Host>> for Sender {
 /// The response to a request that the home's database could not answer.
 pub(crate) fn trouble(error: &anyhow::Error) -> ErrorResponse {
     tracing::error!("{error:#}");
-    let detail = "the genomaster cannot read or write its database now; try again later";
+    let detail =
+        "the genomaster cannot do this now, for a reason that its log has; try again later";
     ErrorResponse::new(ProblemKind::JournalTrouble, detail)
 }
 

@@ -5,9 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
+/// Checks at a time.
+const MAX_CHECKS: usize = 2;
+
 /// The checks of a genomaster.
 pub(crate) struct UploadChecks {
-    /// One at a time, so that they take at most one core and one share of memory.
+    /// A few at a time, so that they leave cores and memory to others.
     pub(super) turn: Semaphore,
     running: Mutex<BTreeSet<String>>,
 }
@@ -15,7 +18,7 @@ pub(crate) struct UploadChecks {
 impl Default for UploadChecks {
     fn default() -> UploadChecks {
         UploadChecks {
-            turn: Semaphore::new(1),
+            turn: Semaphore::new(MAX_CHECKS),
             running: Mutex::default(),
         }
     }

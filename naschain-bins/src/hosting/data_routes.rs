@@ -74,7 +74,7 @@ pub(super) async fn list(
     Ok(Json(data.into_iter().map(DataInfo::new).collect()))
 }
 
-/// Deletes a data set of the user. Runs that use it keep it.
+/// Deletes a data set of the user that none of the user's runs is on. Runs of others keep it.
 #[utoipa::path(delete, path = "/v1/data-sets/{digest}", tag = "data",
     params(("digest" = String, Path)), security(("token" = [])),
     responses((status = 204), Refusals))]
@@ -85,7 +85,14 @@ pub(super) async fn delete(
 ) -> Reply<StatusCode> {
     let user = sender.needs(Scope::Data)?;
     let deleted = match digest.parse() {
-        Ok(digest) => host.home.delete_data(digest, &user.name).await,
+        Ok(digest) => {
+            let used = host.home.is_data_used(digest, &user.name).await;
+            if used.map_err(|error| trouble(&error))? {
+                let detail = "a run of yours is on this data set: delete that first";
+                return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+            }
+            host.delete_data(digest, &user.name).await
+        }
         Err(_) => Ok(false),
     };
     if !deleted.map_err(|error| trouble(&error))? {

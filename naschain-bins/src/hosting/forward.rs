@@ -46,7 +46,8 @@ pub(super) async fn forward(
     let stored = stored.ok_or_else(not_found)?;
     let may_read = sender.may_read(&stored);
     let is_signed = request.headers().contains_key(SIGNATURE);
-    if !may_read && !is_of_miners(&rest) {
+    let needs_signature = host.auth.hotkey().is_some();
+    if !may_read && (!is_of_miners(&rest) || needs_signature && !is_signed) {
         return Err(not_found());
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);

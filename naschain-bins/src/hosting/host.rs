@@ -15,7 +15,7 @@ use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
 use crate::hosting::check_queue::UploadChecks;
 use crate::hosting::hosted_run::{HostedRun, Opening};
-use crate::hosting::settings::{Followed, HostSettings};
+use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::hosting::sign_ins::SignInLimits;
 use crate::journal::run_folder::read_run;
 use crate::server::admitted::Admitted;
@@ -25,6 +25,10 @@ use crate::server::work_account::Shares;
 
 /// A run that has ended is closed when nobody has asked for it for as long.
 const MAX_IDLE: Duration = Duration::from_secs(300);
+/// The ending of folders of runs that are being deleted.
+const DELETED: &str = "deleted";
+/// Runs that have ended and are open, at most, when they are counted.
+const MAX_ENDED_OPEN: usize = 50;
 /// How often the processor time that runs have used is stored.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -34,6 +38,10 @@ pub(crate) struct Host {
     pub(crate) settings: HostSettings,
     /// Of requests that concern no run.
     pub(crate) auth: Arc<Authenticator>,
+    /// Held while a file of a data set is stored or deleted.
+    pub(super) storing: tokio::sync::Mutex<()>,
+    /// Held while an upload begins, so that several together cannot exceed a quota.
+    pub(super) beginning: tokio::sync::Mutex<()>,
     pub(crate) sign_ins: SignInLimits,
     pub(crate) budget: ResponseBudget,
     pub(crate) checks: UploadChecks,
@@ -68,6 +76,8 @@ impl Host {
             home,
             settings,
             auth,
+            storing: tokio::sync::Mutex::default(),
+            beginning: tokio::sync::Mutex::default(),
             sign_ins: SignInLimits::default(),
             budget: ResponseBudget::default(),
             checks: UploadChecks::default(),
@@ -81,6 +91,7 @@ impl Host {
             opening: tokio::sync::Mutex::default(),
             datasets: tokio::sync::Mutex::default(),
         });
+        host.home.remove_leftovers(DELETED)?;
         for stored in host.home.open_runs().await? {
             let (id, name) = (stored.id, stored.name.clone());
             if let Err(error) = host.opened(stored).await {
@@ -169,7 +180,9 @@ impl Host {
             dataset,
             auth: self.auth.clone(),
             shares: self.shares.clone(),
-            admitted: self.admitted.clone(),
+            // Where everybody registers, a user could make a run with an easy examination.
+            admitted: (self.settings.registration != Registration::Open)
+                .then(|| self.admitted.clone()),
         };
         let hosted = Arc::new(HostedRun::open(opening, &self.settings).await?);
         {
@@ -206,8 +219,13 @@ impl Host {
     /// Closes the runs that have ended and that nobody has asked for lately, so that memory does not grow
     /// with their number.
     async fn close_idle(&self, most: Duration) -> Result<()> {
-        for run in self.open_runs() {
-            if !run.status().is_open() && run.idle() >= most {
+        let mut ended = self.open_runs();
+        ended.retain(|run| !run.status().is_open());
+        // Those that nobody has asked for longest come first.
+        ended.sort_by_key(|run| std::cmp::Reverse(run.idle()));
+        let excess = ended.len().saturating_sub(MAX_ENDED_OPEN);
+        for (at, run) in ended.iter().enumerate() {
+            if run.idle() >= most || at < excess {
                 self.close(run.number).await?;
             }
         }
@@ -269,7 +287,7 @@ impl Host {
                 } else {
                     RunStatus::Finished
                 };
-                let before = [RunStatus::Running, RunStatus::Paused];
+                let before = [RunStatus::Running, RunStatus::Paused, RunStatus::Stopping];
                 host.home.set_status(watched.id, &before, ended).await?;
                 watched.set_status(ended);
                 tracing::info!("{} of {}: {ended}", watched.name, watched.owner);
@@ -302,11 +320,7 @@ impl Host {
             weights.insert(owner.clone(), user.map_or(1, |user| user.weight));
         }
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        for run in &runs {
-            if !weights.contains_key(&run.owner) {
-                shares.leave(&run.owner);
-            }
-        }
+        shares.retain(|user| weights.contains_key(user));
         for (owner, weight) in weights {
             shares.enter(owner, weight);
         }
@@ -330,19 +344,49 @@ impl Host {
         Ok(true)
     }
 
+    /// Ends a run with what it has found; false if it has ended, or is about to.
+    pub(crate) async fn stop(&self, hosted: &HostedRun) -> Result<bool> {
+        let before = [RunStatus::Running, RunStatus::Paused];
+        let stopping = RunStatus::Stopping;
+        if !self.home.set_status(hosted.id, &before, stopping).await? {
+            return Ok(false);
+        }
+        hosted.set_status(stopping);
+        hosted.coordinator.pause(true);
+        hosted.stop.send_replace(true);
+        self.update_shares().await;
+        Ok(true)
+    }
+
+    /// Forgets a data set of a user, and deletes its file if nobody needs it any more.
+    pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
+        let _turn = self.storing.lock().await;
+        let deleted = self.home.delete_data(digest, user).await?;
+        self.home.drop_unused_data(digest).await?;
+        Ok(deleted)
+    }
+
     /// Deletes a run with its folder.
     pub(crate) async fn delete(&self, stored: &StoredRun) -> Result<()> {
-        // First from the list: a folder that is left over after a crash does no harm.
+        // First from the list: a folder that is left over is removed at the next start.
         self.home.delete_run(stored.id).await?;
         self.close(stored.number).await?;
         let dir = self.home.run_dir(stored.id);
-        let remove = move || match std::fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot delete {}", dir.display()))
+        let remove = move || -> Result<()> {
+            // Aside first: a thread that still writes files of the run must find no folder.
+            let aside = dir.with_extension(DELETED);
+            match std::fs::rename(&dir, &aside) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                renamed => renamed.with_context(|| format!("cannot delete {}", dir.display()))?,
             }
-            _ => Ok(()),
+            if let Err(error) = std::fs::remove_dir_all(&aside) {
+                tracing::warn!("cannot delete {}: {error}", aside.display());
+            }
+            Ok(())
         };
-        tokio::task::spawn_blocking(remove).await?
+        tokio::task::spawn_blocking(remove).await??;
+        let _turn = self.storing.lock().await;
+        self.home.drop_unused_data(stored.data).await
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) struct Opening {
     /// Of the genomaster, whose limits the run shares.
     pub(super) auth: Arc<Authenticator>,
     pub(super) shares: Shares,
-    pub(super) admitted: Arc<Admitted>,
+    /// Hotkeys that need no examination, if they are remembered.
+    pub(super) admitted: Option<Arc<Admitted>>,
 }
 
 impl HostedRun {
@@ -81,6 +82,22 @@ impl HostedRun {
             shares,
             admitted,
         } = opening;
+        let mut access = host.access.clone();
+        if !stored.miners.is_empty() {
+            let listed = AllowList::parse(&stored.miners)?;
+            // The operator's list still holds.
+            access.allow_list = Some(match &host.access.allow_list {
+                Some(allowed) => listed.within(allowed),
+                None => listed,
+            });
+        }
+        access.is_private = !stored.is_public;
+        let exams = if host.has_exams && stored.status.is_open() {
+            let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
+            Some(exams.context("the entrance examinations")?)
+        } else {
+            None
+        };
         let lock = FolderLock::take(&dir)?;
         let mut settings = host.coordinator.clone();
         settings.secret = read_secret(&dir, &spec)?;
@@ -93,15 +110,9 @@ impl HostedRun {
         options.memory_limit_bytes = None;
         coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
         coordinator.pause(stored.status != RunStatus::Running);
-        let mut access = host.access.clone();
-        if !stored.miners.is_empty() {
-            access.allow_list = Some(AllowList::parse(&stored.miners)?);
-        }
-        access.is_private = !stored.is_public;
         let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), admitted.clone());
-        if host.has_exams && stored.status.is_open() {
-            let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
-            auth = auth.with_exams(exams.context("the entrance examinations")?);
+        if let Some(exams) = exams {
+            auth = auth.with_exams(exams);
         }
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
@@ -123,7 +134,7 @@ impl HostedRun {
             dataset,
             coordinator,
             access,
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(stored.status == RunStatus::Stopping),
             status: Mutex::new(stored.status),
             used: Mutex::new(clock::now()),
             tasks: Mutex::default(),

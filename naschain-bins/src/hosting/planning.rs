@@ -65,6 +65,12 @@ fn parsed(settings: &RunSettings) -> Result<RunArgs> {
             !OF_ONE_PROCESS.contains(&name.as_str()),
             "settings.{name} is for a search in one process; a served run has no such setting"
         );
+        let flag = name.replace('_', "-");
+        let is_known = |arg: &clap::Arg| arg.get_long() == Some(flag.as_str());
+        ensure!(
+            command.get_arguments().any(is_known),
+            "settings.{name} is unknown; the settings are the flags of `genomaster search`, such as epochs"
+        );
         let value = toml::Value::try_from(value);
         let value = value.with_context(|| {
             format!("settings.{name} must be a text, a number, true or false, or a list of these")
@@ -76,6 +82,16 @@ fn parsed(settings: &RunSettings) -> Result<RunArgs> {
         Ok(args) => Ok(args.run),
         Err(error) => bail!("settings: {}", plain(&error)),
     }
+}
+
+/// Refuses flags of a search at a genomaster whose runs bring their own.
+pub(crate) fn check_no_settings(run: &RunArgs) -> Result<()> {
+    let usual = SettingsArgs::try_parse_from(std::iter::empty::<&str>())?;
+    ensure!(
+        format!("{run:?}") == format!("{:?}", usual.run),
+        "with --home the settings of a run come with `genomaster submit`: flags of a search mean nothing to `serve`"
+    );
+    Ok(())
 }
 
 /// The first line of clap's message, which names the flag, its value, and what is right.
@@ -147,7 +163,7 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         for (name, value, expected) in [
-            ("epoch", json!(3), "epoch is not a flag"),
+            ("epoch", json!(3), "settings.epoch is unknown"),
             ("epochs", json!("many"), "'many' for '--epochs <N>'"),
             ("epochs", json!({"a": 1}), "epochs is"),
             ("epochs", json!(null), "settings.epochs must be"),
@@ -163,7 +179,7 @@ mod tests {
             ),
             ("population", json!(1), "population"),
             ("generations", json!(90_000), "trainings"),
-            ("config", json!("/etc/passwd"), "config is not a flag"),
+            ("config", json!("/etc/passwd"), "settings.config is unknown"),
         ] {
             let problem = problem(name, value);
             assert!(problem.contains(expected), "{name}: {problem}");

@@ -52,13 +52,16 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         .route("/", get(index))
         .route("/v1/run", get(has_many))
         .route_layer(from_fn_with_state(host.auth.clone(), check_limits));
+    // Each run's own routes check more, but only after the run was found.
+    let of_runs = Router::new()
+        .route("/v1/runs/{run}/{*rest}", any(forward::forward))
+        .route("/v1/data/{digest}", get(forward::data))
+        .route_layer(from_fn_with_state(host.auth.clone(), check_address));
     signed
         .merge(limited)
         .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
         .merge(streamed)
-        // Limited by the run's own routes.
-        .route("/v1/runs/{run}/{*rest}", any(forward::forward))
-        .route("/v1/data/{digest}", get(forward::data))
+        .merge(of_runs)
         .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not support this method";

@@ -28,23 +28,24 @@ pub(crate) struct Extension {
     pub(crate) generations: u32,
 }
 
-/// A run that the sender may change, opened.
-async fn own(host: &Arc<Host>, sender: &Sender, id: &str) -> Reply<(StoredRun, Arc<HostedRun>)> {
+/// A run that the sender may change.
+async fn own(host: &Host, sender: &Sender, id: &str) -> Reply<StoredRun> {
     let user = sender.needs(Scope::Runs)?;
     let found = match id.parse() {
         Ok(id) => host.home.run(id).await.map_err(|error| trouble(&error))?,
         Err(_) => None,
     };
     let is_own = |run: &StoredRun| user.is_admin || run.owner == user.name;
-    let stored = found.filter(is_own).ok_or_else(|| {
+    found.filter(is_own).ok_or_else(|| {
         let detail = format!("{} has no run {id}", user.name);
         ErrorResponse::new(ProblemKind::NotFound, detail)
-    })?;
-    let hosted = host
-        .opened(stored.clone())
-        .await
-        .map_err(|error| trouble(&error))?;
-    Ok((stored, hosted))
+    })
+}
+
+/// The same, opened.
+async fn own_opened(host: &Arc<Host>, sender: &Sender, id: &str) -> Reply<Arc<HostedRun>> {
+    let stored = own(host, sender, id).await?;
+    host.opened(stored).await.map_err(|error| trouble(&error))
 }
 
 fn in_other_state(hosted: &HostedRun, action: &str) -> ErrorResponse {
@@ -82,7 +83,7 @@ async fn set_paused(
     id: &str,
     paused: bool,
 ) -> Reply<StatusCode> {
-    let (_, hosted) = own(host, sender, id).await?;
+    let hosted = own_opened(host, sender, id).await?;
     let changed = host.set_paused(&hosted, paused).await;
     if !changed.map_err(|error| trouble(&error))? {
         let action = ["resumed", "paused"][usize::from(paused)];
@@ -100,12 +101,11 @@ pub(super) async fn stop(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    let (_, hosted) = own(&host, &sender, &id).await?;
-    if !hosted.status().is_open() {
+    let hosted = own_opened(&host, &sender, &id).await?;
+    let stopped = host.stop(&hosted).await;
+    if !stopped.map_err(|error| trouble(&error))? {
         return Err(in_other_state(&hosted, "stopped"));
     }
-    hosted.coordinator.pause(true);
-    hosted.stop.send_replace(true);
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn extend(
     Path(id): Path<String>,
     Body(extension): Body<Extension>,
 ) -> Reply<StatusCode> {
-    let (_, hosted) = own(&host, &sender, &id).await?;
+    let hosted = own_opened(&host, &sender, &id).await?;
     if !hosted.status().is_open() {
         return Err(in_other_state(&hosted, "extended"));
     }
@@ -140,7 +140,7 @@ pub(super) async fn delete(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    let (stored, _) = own(&host, &sender, &id).await?;
+    let stored = own(&host, &sender, &id).await?;
     host.delete(&stored)
         .await
         .map_err(|error| trouble(&error))?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
-use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
+use crate::home::runs::{AddedRun, RunFilter, RunSettings, RunStatus, StoredRun};
 use crate::home::tokens::Scope;
 use crate::home::users::User;
 use crate::hosting::caller::{Sender, trouble, wrong};
@@ -22,6 +22,8 @@ use crate::hosting::hosted_run::create_folder_of;
 use crate::hosting::openapi::Refusals;
 use crate::hosting::planning::planned;
 use crate::hosting::settings::DIGITS;
+use crate::miner::trainer::Trainer;
+use crate::printable::counted;
 use crate::server::allow_list::AllowList;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
@@ -166,10 +168,14 @@ pub(super) async fn create(
 ) -> Reply<Response> {
     let user = sender.needs(Scope::Runs)?.clone();
     let stored = plan(&host, &user, new).await?;
-    let hosted = host
-        .opened(stored.clone())
-        .await
-        .map_err(|error| trouble(&error))?;
+    let hosted = match host.opened(stored.clone()).await {
+        Ok(hosted) => hosted,
+        Err(error) => {
+            // It would only count against the quota.
+            let _ = host.delete(&stored).await;
+            return Err(trouble(&error));
+        }
+    };
     tracing::info!(
         "{} of {}: begins as {}",
         hosted.name,
@@ -196,30 +202,41 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         );
         return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
     }
-    AllowList::parse(&new.miners).map_err(|error| wrong(&error.context("miners")))?;
+    let listed = AllowList::parse(&new.miners).map_err(|error| wrong(&error.context("miners")))?;
+    let limit = user.quota.max_runs;
+    let open = host.home.count_open_runs(&user.name).await;
+    if open.map_err(|error| trouble(&error))? >= limit {
+        return Err(too_many_runs(user));
+    }
     let (digest, kind) = data_of(host, user, &new.data).await?;
     let dataset = host
         .dataset(digest, &kind)
         .await
         .map_err(|error| trouble(&error))?;
     let (settings, is_signed) = (new.settings.clone(), host.auth.hotkey().is_some());
+    let trainer = Trainer {
+        options: host.settings.options,
+        checkpoints: None,
+    };
+    let is_digits = kind == DIGITS;
     // On a thread of its own: it draws the data's split.
-    let planned = move || planned(&settings, &kind, &dataset, is_signed);
+    let planned = move || {
+        let planned = planned(&settings, &kind, &dataset, is_signed)?;
+        trainer.check_memory(&planned.0)?;
+        anyhow::Ok(planned)
+    };
     let planned = tokio::task::spawn_blocking(planned).await;
     let planned = planned.map_err(|error| trouble(&error.into()))?;
     let (spec, secret) = planned.map_err(|error| wrong(&error))?;
-    let id = spec.digest();
-    if host
-        .home
-        .run(id)
-        .await
-        .map_err(|error| trouble(&error))?
-        .is_some()
-    {
-        let detail = "there is a run with these settings already; give another seed";
-        return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+    let (owners, seats) = (listed.count_owners(), spec.rules.seats);
+    if !listed.is_empty() && owners < seats {
+        let detail = format!(
+            "miners lists {}; each network is trained by miners of {seats} different owners",
+            counted(owners, "owner")
+        );
+        return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
     }
-    create_folder_of(&host.home, &spec, secret).map_err(|error| trouble(&error))?;
+    let id = spec.digest();
     let run = StoredRun {
         number: 0,
         id,
@@ -232,28 +249,49 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         status: RunStatus::Running,
         created_s: 0,
     };
-    let limit = user.quota.max_runs;
-    let added = host
-        .home
-        .add_run(run, limit)
-        .await
-        .map_err(|error| trouble(&error))?;
-    added.ok_or_else(|| {
-        // The folder would never be used.
-        let _ = std::fs::remove_dir_all(host.home.run_dir(id));
-        let detail = format!(
-            "{} has {limit} runs that have not ended, which is the maximum; stop one, or wait until one is finished",
-            user.name
-        );
-        ErrorResponse::new(ProblemKind::QuotaReached, detail)
-    })
+    let added = host.home.add_run(run, limit, is_digits).await;
+    let stored = match added.map_err(|error| trouble(&error))? {
+        AddedRun::Added(stored) => stored,
+        AddedRun::TooMany => return Err(too_many_runs(user)),
+        AddedRun::Exists => {
+            let detail = "there is a run with these settings already; give another seed";
+            return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+        }
+        AddedRun::NoData => {
+            let detail = format!("the data set {digest} was deleted meanwhile");
+            return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
+        }
+    };
+    let (creating, dir) = (host.clone(), host.home.run_dir(id));
+    let create = move || {
+        // What a run that was deleted may have left. Nobody else has this id now.
+        let _ = std::fs::remove_dir_all(dir);
+        create_folder_of(&creating.home, &spec, secret)
+    };
+    let created = tokio::task::spawn_blocking(create).await;
+    let created = created
+        .map_err(anyhow::Error::from)
+        .and_then(|created| created);
+    if let Err(error) = created {
+        let _ = host.home.delete_run(id).await;
+        return Err(trouble(&error));
+    }
+    Ok(stored)
+}
+
+fn too_many_runs(user: &User) -> ErrorResponse {
+    let detail = format!(
+        "{} has {} runs that have not ended, which is the maximum; stop one, or wait until one is finished",
+        user.name, user.quota.max_runs
+    );
+    ErrorResponse::new(ProblemKind::QuotaReached, detail)
 }
 
 /// The digest and the format of a data set that a user may use.
 async fn data_of(host: &Host, user: &User, data: &str) -> Reply<(Digest, String)> {
-    if data == DIGITS {
-        let digest = naschain_train::Dataset::digits().digest();
-        return Ok((digest, DIGITS.to_owned()));
+    let digits = naschain_train::Dataset::digits().digest();
+    if data == DIGITS || data == digits.to_string() {
+        return Ok((digits, DIGITS.to_owned()));
     }
     let unknown = || {
         let detail = format!(

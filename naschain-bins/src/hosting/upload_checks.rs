@@ -13,12 +13,12 @@ use crate::files::write_whole;
 use crate::home::data_sets::StoredData;
 use crate::home::uploads::{Upload, UploadResult};
 use crate::hosting::host::Host;
-use crate::printable::printable;
+use crate::printable::printable_lines;
 
 /// Processor time of a check, at most.
-const MAX_SECONDS: u64 = 1_800;
+const MAX_SECONDS: u64 = 600;
 /// Time of a check, at most, after which it is killed.
-const MAX_TIME: Duration = Duration::from_secs(3_600);
+const MAX_TIME: Duration = Duration::from_secs(1_200);
 /// Memory of a check, at most.
 const MAX_MEMORY_BYTES: u64 = 8 << 30;
 /// Bytes of what it says that are read, at most.
@@ -37,6 +37,16 @@ pub(crate) struct CheckedData {
 }
 
 impl Host {
+    /// Checks the uploads that were complete, and not checked, when the genomaster ended.
+    pub(crate) fn resume_checks(self: &Arc<Host>) {
+        for upload in self.home.all_uploads() {
+            let is_checked = self.home.upload_result(&upload).is_some();
+            if !is_checked && self.home.upload_offset(&upload) == upload.bytes {
+                self.check(upload);
+            }
+        }
+    }
+
     /// Begins to check a complete upload, unless that has begun.
     pub(crate) fn check(self: &Arc<Host>, upload: Upload) {
         if !self.checks.running().insert(upload.id.clone()) {
@@ -45,7 +55,7 @@ impl Host {
         let host = self.clone();
         tokio::spawn(async move {
             let result = host.checked(&upload).await.unwrap_or_else(|error| {
-                let reason = printable(&format!("{error:#}")).into_owned();
+                let reason = printable_lines(&format!("{error:#}")).into_owned();
                 tracing::warn!("the upload {} of {}: {reason}", upload.name, upload.owner);
                 UploadResult::Refused(reason)
             });
@@ -80,6 +90,7 @@ impl Host {
             classes: checked.classes,
             created_s: 0,
         };
+        let _storing = self.storing.lock().await;
         let file = self.home.data_file(data.digest);
         if !file.exists() {
             let names = serde_json::to_vec(&checked.class_names)?;
@@ -99,7 +110,10 @@ impl Host {
 
     /// Runs `genomaster check-upload`.
     async fn run_check(&self, upload: &Upload, max_bytes: u64) -> Result<CheckedData> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let program = std::env::current_exe()?.display().to_string();
+        // Of a program that was replaced by an update.
+        let program = program.trim_end_matches(" (deleted)");
+        let mut command = Command::new(program);
         command
             .arg("check-upload")
             .arg("--file")
@@ -111,14 +125,19 @@ impl Host {
             .args(["--max-seconds", &MAX_SECONDS.to_string()])
             // Nothing of the genomaster's environment, which may hold secrets.
             .env_clear()
-            .stdin(Stdio::null())
+            // Closed when this process ends, however it ends; the check ends then too.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if upload.skip_bad {
+            command.arg("--skip-bad");
+        }
         if let Some(size) = &upload.image_size {
             command.args(["--image-size", size]);
         }
-        let child = command.spawn().context("the check cannot be started")?;
+        let mut child = command.spawn().context("the check cannot be started")?;
+        let _open = child.stdin.take();
         let ended = tokio::time::timeout(MAX_TIME, child.wait_with_output()).await;
         let Ok(ended) = ended else {
             bail!("reading it took longer than {MAX_TIME:?}");

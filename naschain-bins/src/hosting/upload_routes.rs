@@ -56,6 +56,9 @@ pub(crate) struct NewUpload {
     /// Size to which pictures are scaled, such as `32`, `64x48` or `1x28x28`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image_size: Option<String>,
+    /// Whether pictures that cannot be read are left out instead of being an error.
+    #[serde(default)]
+    pub(crate) skip_bad: bool,
 }
 
 /// Where an upload stands.
@@ -153,9 +156,9 @@ pub(super) async fn create(
     for ((what, text), most) in texts.into_iter().zip(MAX_TEXTS) {
         let length = text.chars().count();
         let least = usize::from(what != "licence");
-        if !(least..=most).contains(&length) {
+        if !(least..=most).contains(&length) || text.chars().any(|c| c.is_control() && c != '\n') {
             return wrong(format!(
-                "{what} has {length} characters; it must have {least} to {most}"
+                "{what} has {length} characters; it must have {least} to {most}, and no control characters"
             ));
         }
     }
@@ -165,6 +168,7 @@ pub(super) async fn create(
     if new.bytes == 0 {
         return wrong("bytes is 0; an upload has at least one".to_owned());
     }
+    let _turn = host.beginning.lock().await;
     let open: Vec<Upload> = host.home.uploads(&user.name);
     let open = open
         .iter()
@@ -176,7 +180,7 @@ pub(super) async fn create(
     let quota = |detail: String| Err(ErrorResponse::new(ProblemKind::QuotaReached, detail));
     if count >= MAX_UPLOADS {
         return quota(format!(
-            "{} has {count} uploads that have not ended, which is the maximum; finish or delete one",
+            "{} has {count} uploads that have not ended, which is the maximum; finish one, or delete one by DELETE /v1/uploads/ID",
             user.name
         ));
     }
@@ -198,6 +202,7 @@ pub(super) async fn create(
         licence: new.licence,
         is_public: new.public,
         image_size: new.image_size,
+        skip_bad: new.skip_bad,
         created_s: 0,
     });
     let upload = begun.map_err(|error| trouble(&error))?;
@@ -260,11 +265,15 @@ pub(super) async fn append(
     };
     let _appending = Appending::begin(&host, &id)?;
     let arrived = host.home.upload_offset(&upload);
+    if host.home.upload_result(&upload).is_some() || arrived == upload.bytes {
+        let detail = "the upload is complete";
+        return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+    }
     if arrived != offset {
         let detail = format!("Upload-Offset is {offset}; {arrived} bytes have arrived");
         return Err(ErrorResponse::new(ProblemKind::Refused, detail));
     }
-    let written = write_body(&host, &upload, body).await;
+    let written = write_body(&host, &upload, arrived, body).await;
     let (home, synced) = (host.clone(), upload.clone());
     let sync = tokio::task::spawn_blocking(move || home.home.sync_upload(&synced)).await;
     written?;
@@ -282,7 +291,12 @@ pub(super) async fn append(
 }
 
 /// Writes a body as it arrives, so that an interrupted part is not lost.
-async fn write_body(host: &Arc<Host>, upload: &Upload, mut body: RequestBody) -> Reply<()> {
+async fn write_body(
+    host: &Arc<Host>,
+    upload: &Upload,
+    mut arrived: u64,
+    mut body: RequestBody,
+) -> Reply<()> {
     let mut buffer = Vec::new();
     let mut ended = false;
     while !ended {
@@ -303,12 +317,17 @@ async fn write_body(host: &Arc<Host>, upload: &Upload, mut body: RequestBody) ->
         if buffer.len() >= WRITE_BYTES || ended || interrupted.is_some() {
             let (home, upload) = (host.clone(), upload.clone());
             let bytes = std::mem::take(&mut buffer);
+            arrived += bytes.len() as u64;
+            if arrived > upload.bytes {
+                let announced = upload.bytes;
+                let detail =
+                    format!("more bytes were sent than the {announced} that were announced");
+                return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
+            }
             let write = move || home.home.append_upload(&upload, &bytes);
             let written = tokio::task::spawn_blocking(write).await;
             let written = written.map_err(|error| trouble(&error.into()))?;
-            written.map_err(|error| {
-                ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"))
-            })?;
+            written.map_err(|error| trouble(&error))?;
         }
         if let Some(detail) = interrupted {
             return Err(ErrorResponse::new(ProblemKind::BadBody, detail));

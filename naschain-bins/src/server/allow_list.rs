@@ -1,6 +1,6 @@
 //! The allow-list: a file of the hotkeys that may mine, and of their owners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -43,6 +43,24 @@ impl AllowList {
     /// The owner of a miner that may mine.
     pub fn owner(&self, miner: &MinerId) -> Option<&MinerId> {
         self.0.get(miner)
+    }
+
+    /// Those of this list that are also on another one, which says who their owners are.
+    pub(crate) fn within(&self, other: &AllowList) -> AllowList {
+        let both = other
+            .0
+            .iter()
+            .filter(|(miner, _)| self.0.contains_key(*miner));
+        AllowList(
+            both.map(|(miner, owner)| (miner.clone(), owner.clone()))
+                .collect(),
+        )
+    }
+
+    /// Number of different owners.
+    pub(crate) fn count_owners(&self) -> usize {
+        let owners: BTreeSet<&MinerId> = self.0.values().collect();
+        owners.len()
     }
 
     /// Number of miners on the list.

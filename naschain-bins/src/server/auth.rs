@@ -33,6 +33,9 @@ pub struct Authenticator {
     pub(super) access: Access,
     /// The run's nonces, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
+    /// Those of requests whose body names no run: one of many runs shares them with the others, because
+    /// the path of the run is not signed.
+    read_nonces: Arc<Mutex<Nonces>>,
     rates: Arc<Rates>,
     /// Hotkeys that have passed the examination of another run of the same server.
     admitted: Option<Arc<Admitted>>,
@@ -94,6 +97,7 @@ impl Authenticator {
     /// `nonces` are the used ones: see [`crate::coordinator::Coordinator::nonces`].
     pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
         Authenticator {
+            read_nonces: nonces.clone(),
             nonces,
             rates: Arc::new(Rates::new(&access)),
             access,
@@ -107,13 +111,14 @@ impl Authenticator {
         &self,
         access: Access,
         nonces: Arc<Mutex<Nonces>>,
-        admitted: Arc<Admitted>,
+        admitted: Option<Arc<Admitted>>,
     ) -> Authenticator {
         Authenticator {
             access,
             nonces,
+            read_nonces: self.read_nonces.clone(),
             rates: self.rates.clone(),
-            admitted: Some(admitted),
+            admitted,
             exams: None,
         }
     }
@@ -239,14 +244,12 @@ impl Authenticator {
         self.rates.check_key(&auth.hotkey)?;
         // Parts of files are not journaled, and need not be JSON.
         let is_part = parts.method == Method::PUT;
-        let mut nonces = lock(&self.nonces);
         if reads || is_part {
-            nonces.accept(&auth.hotkey, auth.nonce, now_ns)?;
+            lock(&self.read_nonces).accept(&auth.hotkey, auth.nonce, now_ns)?;
         } else {
             // It is used when its event is applied, which may be later.
-            nonces.check(&auth.hotkey, auth.nonce)?;
+            lock(&self.nonces).check(&auth.hotkey, auth.nonce)?;
         }
-        drop(nonces);
         if self.access.is_private {
             self.access.check_may_join(Some(&auth.hotkey))?;
         }

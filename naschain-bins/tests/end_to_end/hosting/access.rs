@@ -163,6 +163,10 @@ fn users_register_sign_in_and_revoke_tokens() {
     assert_eq!(register("ada", right, Some("no such invitation")).0, 403);
     let (status, problem) = register("Ada", right, Some(&invitation));
     assert!(status == 422 && problem.contains("a-z 0-9"), "{problem}");
+    // An invitation is used up only by a user that is added.
+    assert_eq!(register("ada", "short", Some(&invitation)).0, 422);
+    assert_eq!(register("root", right, Some(&invitation)).0, 409);
+    assert_eq!(register("root", right, Some("no such invitation")).0, 403);
     assert_eq!(register("ada", right, Some(&invitation)).0, 201);
     assert_eq!(register("bob", right, Some(&invitation)).0, 403);
 
@@ -228,4 +232,49 @@ fn passwords_cannot_be_tried_for_long(server: &Server, right: &str) {
     };
     wait_until("attempts are limited", || status("wrong") == 429);
     assert_eq!(status(right), 429);
+}
+
+#[test]
+fn equal_requests_at_once_make_one_run() {
+    let home = Home::new("hosting-equal");
+    let token = home.add("ada", &["--max-runs=1"]);
+    let server = home.serve(0, &[]);
+    let new = json!({"name": "x", "data": "digits", "settings": {"epochs": 1}}).to_string();
+    let made: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let post = || request(&server, Some(&token), "POST", "/v1/runs", &new);
+        let posting: Vec<_> = (0..8).map(|_| scope.spawn(post)).collect();
+        posting.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let count = |status: u16| made.iter().filter(|(found, _)| *found == status).count();
+    assert_eq!(count(201) + count(403) + count(409), 8, "{made:?}");
+    assert_eq!(count(201), 1, "{made:?}");
+    let (_, run) = made.iter().find(|(status, _)| *status == 201).unwrap();
+    let run: Value = serde_json::from_str(run).unwrap();
+    let run = run["id"].as_str().unwrap();
+    assert_eq!(home.status(&server, "ada", run)["progress"]["ended"], 0);
+    assert!(home.run_dir(run).join("run.json").is_file());
+}
+
+#[test]
+fn a_run_that_cannot_be_trained_is_refused_and_leaves_nothing() {
+    let home = Home::signed("hosting-large");
+    let token = home.add("ada", &["--max-runs=1"]);
+    let server = home.serve(0, &["--memory-limit=200"]);
+    let settings = json!({"init-channels": 4096, "nodes": 32, "phases": 3, "train-images": 1000});
+    let new = json!({"name": "x", "data": "digits", "settings": settings}).to_string();
+    let (status, problem) = request(&server, Some(&token), "POST", "/v1/runs", &new);
+    assert!(
+        status == 422 && problem.contains("MiB of memory"),
+        "{status} {problem}"
+    );
+    let runs = std::fs::read_dir(home.path().join("runs")).unwrap();
+    assert_eq!(runs.count(), 0);
+    let list = home.dir.join("miners");
+    let line = format!("{} lab\n", home.hotkey("m1").address());
+    std::fs::write(&list, line).unwrap();
+    let flag = format!("--miners={}", list.display());
+    let mut submit = home.user(&server, "ada", &["submit", &flag]);
+    let error = crate::programs::refused(&mut submit);
+    assert!(error.contains("miners lists 1 owner"), "{error}");
+    home.submit(&server, "ada", &[]);
 }

@@ -218,3 +218,40 @@ fn a_validator_follows_all_public_runs() {
         "{error}"
     );
 }
+
+#[test]
+fn a_stop_survives_a_kill_and_nothing_is_left_of_deleted_runs() {
+    let home = Home::new("hosting-stop");
+    home.add("ada", &[]);
+    let mut server = home.serve(0, &[]);
+    let port = server.port();
+    let miners = home.miners(&server, &["m1", "m2", "m3"]);
+    let run = home.submit(&server, "ada", &["--generations=5000"]);
+    wait_until("some jobs have ended", || {
+        let status = home.status(&server, "ada", &run);
+        status["progress"]["ended"].as_u64().unwrap_or(0) > 4
+    });
+    let mut change = home.user(&server, "ada", &["change", &run, "stop"]);
+    succeeded(change.output().unwrap());
+    let again = refused(&mut change);
+    assert!(again.contains("cannot be stopped"), "{again}");
+    server.process.kill();
+    server = home.serve(port, &[]);
+    home.wait_for(&server, "ada", &run, "stopped");
+    let ended = home.status(&server, "ada", &run)["progress"]["ended"].clone();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(
+        home.status(&server, "ada", &run)["progress"]["ended"],
+        ended
+    );
+    drop(miners);
+    let mut delete = home.user(&server, "ada", &["change", &run, "delete"]);
+    succeeded(delete.output().unwrap());
+    let left = std::fs::read_dir(home.path().join("runs")).unwrap();
+    assert_eq!(left.count(), 0);
+    // A second genomaster on the same home would lead the same runs.
+    let mut second = genomaster();
+    second.args(["serve", "--unsigned", "--listen=127.0.0.1:0", "--home"]);
+    let error = refused(second.arg(home.path()));
+    assert!(error.contains("another genomaster is running"), "{error}");
+}

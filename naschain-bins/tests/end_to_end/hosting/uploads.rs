@@ -99,6 +99,15 @@ fn pictures_are_uploaded_once_and_trained_by_miners_that_do_not_have_them() {
     let other = home.submit(&server, "bob", &["--image-size=8", &data, "--seed=2"]);
     home.wait_for(&server, "bob", &other, "finished");
     assert_eq!(stored(), 1);
+    // Data that a run of its owner is on stays; a file goes with the last run and the last owner.
+    let spec = crate::programs::read(home.run_dir(&run).join("run.json"));
+    let spec: Value = serde_json::from_str(&spec).unwrap();
+    let path = format!("/v1/data-sets/{}", spec["data"]["digest"].as_str().unwrap());
+    let delete = |user: &str| {
+        let token = crate::programs::read(home.token_file(user));
+        call(&server, "DELETE", &path, &authorised(&token), "").status
+    };
+    assert_eq!((delete("ada"), delete("bob")), (409, 409));
     // The models know the names of the classes.
     let out = home.dir.join("fetched");
     let mut fetch = home.user(&server, "ada", &["fetch", &run]);
@@ -112,8 +121,23 @@ fn pictures_are_uploaded_once_and_trained_by_miners_that_do_not_have_them() {
         predicted.contains("square") || predicted.contains("circle"),
         "{predicted}"
     );
+    let change = |user: &str, run: &str| {
+        let mut change = home.user(&server, user, &["change", run, "delete"]);
+        succeeded(change.output().unwrap());
+    };
+    change("bob", &other);
+    assert_eq!((delete("bob"), stored()), (204, 1));
     drop(server);
     audit(&home.run_dir(&run));
+    let server = home.serve(0, &[]);
+    let mut change = home.user(&server, "ada", &["change", &run, "delete"]);
+    succeeded(change.output().unwrap());
+    let token = crate::programs::read(home.token_file("ada"));
+    assert_eq!(
+        call(&server, "DELETE", &path, &authorised(&token), "").status,
+        204
+    );
+    assert_eq!(stored(), 0);
 }
 
 #[test]
@@ -177,6 +201,8 @@ fn what_is_no_data_set_is_refused_with_the_reason() {
     assert!(problem(b"PK\x03\x04 and nothing").contains("cannot be read"));
     let empty = home.dir.join("empty");
     std::fs::create_dir_all(&empty).unwrap();
+    let found = problem(b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    assert!(found.contains("no files"), "{found}");
     let found = problem(&tar_of(&empty));
     assert!(found.contains("no files"), "{found}");
     for class in ["a", "b"] {
