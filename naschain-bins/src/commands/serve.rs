@@ -83,14 +83,18 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     /// The flags of a genomaster with many runs, if it is to be one.
-    fn home_args(&self) -> Option<HomeArgs> {
-        Some(HomeArgs {
-            dir: self.home.clone()?,
+    fn home_args(&self) -> Result<Option<HomeArgs>> {
+        let Some(dir) = self.home.clone() else {
+            return Ok(None);
+        };
+        check_no_settings(&self.common.run)?;
+        Ok(Some(HomeArgs {
+            dir,
             registration: self.registration,
             has_exams: !self.no_exam,
             options: self.common.device.options(),
             keep_mib: self.common.data.keep.keep_images,
-        })
+        }))
     }
 }
 
@@ -99,8 +103,7 @@ impl ServeArgs {
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
     let listener = listen::bind(&args.listen).await?;
-    if let Some(home) = args.home_args() {
-        check_no_settings(&args.common.run)?;
+    if let Some(home) = args.home_args()? {
         return serve_home(home, listener, &args.access).await;
     }
     let mut opened = args.access.open()?;

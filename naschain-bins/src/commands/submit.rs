@@ -16,7 +16,8 @@ use crate::client::users::UserClient;
 use crate::home::runs::RunSettings;
 use crate::hosting::data_routes::DataInfo;
 use crate::hosting::planning::settings_of;
-use crate::hosting::run_routes::{NewRun, RunInfo};
+use crate::hosting::run_creation::NewRun;
+use crate::hosting::run_routes::RunInfo;
 use crate::hosting::upload_routes::{NewUpload, UploadInfo, UploadState};
 use crate::printable::printable;
 

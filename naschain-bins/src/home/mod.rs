@@ -6,7 +6,9 @@
 
 pub(crate) mod data_sets;
 mod database;
+mod invitations;
 pub(crate) mod runs;
+mod secrets;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod users;

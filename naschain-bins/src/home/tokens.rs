@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
+use crate::home::secrets::hash;
 use crate::home::users::User;
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
@@ -80,11 +81,6 @@ pub(crate) struct TokenInfo {
 
 /// Hexadecimal digits of a token's hash that name it.
 const ID_DIGITS: usize = 16;
-
-/// The hash of a secret with 256 random bits, for which no slow hash is needed.
-fn hash(secret: &str) -> String {
-    blake3::hash(secret.as_bytes()).to_hex().to_string()
-}
 
 fn scopes_of(text: &str) -> BTreeSet<Scope> {
     let parts = text.split(',').filter_map(|part| part.parse().ok());
@@ -163,33 +159,4 @@ impl Home {
                 .await?;
         Ok(revoked.rows_affected() > 0)
     }
-
-    /// Makes an invitation that one new user may use until then, and returns it.
-    pub(crate) async fn invite(&self, expires_s: i64) -> Result<String> {
-        let invitation = hex::encode(random_bytes()?);
-        sqlx::query("INSERT INTO invitations (hash, created_s, expires_s) VALUES ($1, $2, $3)")
-            .bind(hash(&invitation))
-            .bind(now_s())
-            .bind(expires_s)
-            .execute(&self.database.pool)
-            .await?;
-        Ok(invitation)
-    }
-}
-
-/// Uses an invitation for this new user; false if it was never made, used, or has expired.
-pub(super) async fn use_invitation(
-    database: &mut SqliteConnection,
-    invitation: &str,
-    user: &str,
-) -> Result<bool> {
-    let used = sqlx::query(
-        "UPDATE invitations SET used_by = $2 WHERE hash = $1 AND used_by IS NULL AND expires_s > $3",
-    )
-    .bind(hash(invitation))
-    .bind(user)
-    .bind(now_s())
-    .execute(database)
-    .await?;
-    Ok(used.rows_affected() == 1)
 }

@@ -8,7 +8,7 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, Salt
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::home::tokens::use_invitation;
+use crate::home::invitations::use_invitation;
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
 

@@ -51,7 +51,7 @@ pub(crate) struct Host {
     /// Hotkeys that have passed an examination.
     admitted: Arc<Admitted>,
     /// Users whose runs have used all the processor time that they may.
-    exhausted: Mutex<BTreeSet<String>>,
+    pub(super) exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
     pub(crate) changes: watch::Sender<u64>,
     /// Counts questions to miners.
@@ -111,42 +111,6 @@ impl Host {
             }
         });
         Ok(host)
-    }
-
-    /// Stores the processor time that runs have used.
-    pub(crate) async fn count_used(&self) -> Result<()> {
-        let mut used: BTreeMap<String, u64> = BTreeMap::new();
-        for run in self.open_runs() {
-            *used.entry(run.owner.clone()).or_default() += run.account.take_used_ms();
-        }
-        let mut changed = false;
-        for (user, ms) in used {
-            self.home.add_used(&user, ms).await?;
-            let stored = self.home.user(&user).await?;
-            let is_exhausted = stored.is_some_and(|user| user.has_used_up_hours());
-            let mut exhausted = self
-                .exhausted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            changed |= if is_exhausted {
-                exhausted.insert(user)
-            } else {
-                exhausted.remove(&user)
-            };
-        }
-        if changed {
-            self.update_shares().await;
-        }
-        Ok(())
-    }
-
-    /// Whether the runs of a user have used all the processor time that they may.
-    pub(crate) fn has_used_up_hours(&self, user: &str) -> bool {
-        let exhausted = self
-            .exhausted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        exhausted.contains(user)
     }
 
     /// The open runs, the oldest first.

@@ -3,7 +3,7 @@
 //! In reading order: `settings.rs`, `host.rs` (the runs that are open), `hosted_run.rs` (one of them), `planning.rs`
 //! (a run from the settings of a request), `assignments.rs` (which run a miner works for next); then the
 //! routes: `routes.rs`, `caller.rs` (who sends a request), `run_routes.rs`, `forward.rs` (the routes
-//! of one run), `run_changes.rs`, `artifact_routes.rs`, `account_routes.rs`, `data_routes.rs`, `upload_routes.rs` with
+//! of one run), `run_creation.rs`, `run_changes.rs`, `artifact_routes.rs`, `account_routes.rs`, `data_routes.rs`, `upload_routes.rs` with
 //! `upload_checks.rs`, `openapi.rs`.
 
 pub(crate) mod account_routes;
@@ -19,8 +19,10 @@ mod openapi;
 pub(crate) mod planning;
 pub(crate) mod routes;
 pub(crate) mod run_changes;
+pub(crate) mod run_creation;
 pub(crate) mod run_routes;
 pub(crate) mod settings;
 mod sign_ins;
 pub(crate) mod upload_checks;
 pub(crate) mod upload_routes;
+mod used_hours;

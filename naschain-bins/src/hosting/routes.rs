@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 use crate::hosting::host::Host;
 use crate::hosting::openapi::{Document, respond};
 use crate::hosting::{
-    account_routes, artifact_routes, data_routes, forward, run_changes, run_routes, upload_routes,
+    account_routes, artifact_routes, data_routes, forward, run_changes, run_creation, run_routes,
+    upload_routes,
 };
 use crate::server::app::Reply;
 use crate::server::auth::Caller;
@@ -73,7 +74,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
 /// The routes of users, which the OpenAPI document describes.
 fn user_routes() -> OpenApiRouter<Arc<Host>> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(run_routes::create, run_routes::list))
+        .routes(routes!(run_creation::create, run_routes::list))
         .routes(routes!(run_routes::show, run_changes::delete))
         .routes(routes!(run_changes::pause))
         .routes(routes!(run_changes::resume))

@@ -5,56 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use naschain_core::Digest;
 use naschain_run::{ProblemKind, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
-use crate::home::runs::{AddedRun, RunFilter, RunSettings, RunStatus, StoredRun};
-use crate::home::tokens::Scope;
-use crate::home::users::User;
-use crate::hosting::caller::{Sender, trouble, wrong};
+use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
+use crate::hosting::caller::{Sender, trouble};
 use crate::hosting::host::Host;
-use crate::hosting::hosted_run::create_folder_of;
 use crate::hosting::openapi::Refusals;
-use crate::hosting::planning::planned;
-use crate::hosting::settings::DIGITS;
-use crate::miner::trainer::Trainer;
-use crate::printable::counted;
-use crate::server::allow_list::AllowList;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
-use crate::server::requests::Body;
 
-/// Most characters of a run's name.
-const MAX_NAME: usize = 100;
 /// Runs on a page, at most.
 const MAX_PAGE: u32 = 100;
-
-/// A search that is to begin.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewRun {
-    /// What the run is called; 1 to 100 characters.
-    pub(crate) name: String,
-    /// The digest of a data set that the user may use, or `digits`.
-    pub(crate) data: String,
-    /// Flags of `genomaster search` by name, such as `{"budget": "medium", "epochs": 12}`; what is
-    /// left out is chosen by the data set.
-    #[serde(default)]
-    #[schema(value_type = std::collections::BTreeMap<String, Object>)]
-    pub(crate) settings: RunSettings,
-    /// Whether everybody may read the run.
-    #[serde(default)]
-    pub(crate) public: bool,
-    /// The miners that may train the run, and so see its data: lines of a hotkey's address and its
-    /// owner's name. All that the genomaster admits, if missing.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) miners: String,
-}
 
 /// A run.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -130,7 +95,7 @@ pub(crate) struct RunQuery {
 }
 
 impl RunInfo {
-    fn new(run: StoredRun) -> RunInfo {
+    pub(super) fn new(run: StoredRun) -> RunInfo {
         RunInfo {
             id: run.id,
             name: run.name,
@@ -155,157 +120,6 @@ fn progress(state: &RunState) -> RunProgress {
         best_percent: best.map(|measured| measured.accuracy.percent()),
         front: state.front().len(),
     }
-}
-
-/// Begins a search. Miners get its jobs at once.
-#[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = NewRun,
-    security(("token" = [])),
-    responses((status = 201, body = RunInfo), Refusals))]
-pub(super) async fn create(
-    State(host): State<Arc<Host>>,
-    sender: Sender,
-    Body(new): Body<NewRun>,
-) -> Reply<Response> {
-    let user = sender.needs(Scope::Runs)?.clone();
-    let stored = plan(&host, &user, new).await?;
-    let hosted = match host.opened(stored.clone()).await {
-        Ok(hosted) => hosted,
-        Err(error) => {
-            // It would only count against the quota.
-            let _ = host.delete(&stored).await;
-            return Err(trouble(&error));
-        }
-    };
-    tracing::info!(
-        "{} of {}: begins as {}",
-        hosted.name,
-        hosted.owner,
-        hosted.id
-    );
-    let place = [(header::LOCATION, format!("/v1/runs/{}", stored.id))];
-    Ok((StatusCode::CREATED, place, Json(RunInfo::new(stored))).into_response())
-}
-
-/// Checks the settings, and stores the run.
-async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
-    if user.has_used_up_hours() {
-        let detail = format!(
-            "{} has used up the quota of {} processor hours",
-            user.name, user.quota.max_hours
-        );
-        return Err(ErrorResponse::new(ProblemKind::QuotaReached, detail));
-    }
-    let length = new.name.chars().count();
-    if !(1..=MAX_NAME).contains(&length) || new.name.chars().any(char::is_control) {
-        let detail = format!(
-            "name has {length} characters; it must have 1 to {MAX_NAME}, none of them a control character"
-        );
-        return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
-    }
-    let listed = AllowList::parse(&new.miners).map_err(|error| wrong(&error.context("miners")))?;
-    let limit = user.quota.max_runs;
-    let open = host.home.count_open_runs(&user.name).await;
-    if open.map_err(|error| trouble(&error))? >= limit {
-        return Err(too_many_runs(user));
-    }
-    let (digest, kind) = data_of(host, user, &new.data).await?;
-    let dataset = host
-        .dataset(digest, &kind)
-        .await
-        .map_err(|error| trouble(&error))?;
-    let (settings, is_signed) = (new.settings.clone(), host.auth.hotkey().is_some());
-    let trainer = Trainer {
-        options: host.settings.options,
-        checkpoints: None,
-    };
-    let is_digits = kind == DIGITS;
-    // On a thread of its own: it draws the data's split.
-    let planned = move || {
-        let planned = planned(&settings, &kind, &dataset, is_signed)?;
-        trainer.check_memory(&planned.0)?;
-        anyhow::Ok(planned)
-    };
-    let planned = tokio::task::spawn_blocking(planned).await;
-    let planned = planned.map_err(|error| trouble(&error.into()))?;
-    let (spec, secret) = planned.map_err(|error| wrong(&error))?;
-    let (owners, seats) = (listed.count_owners(), spec.rules.seats);
-    if !listed.is_empty() && owners < seats {
-        let detail = format!(
-            "miners lists {}; each network is trained by miners of {seats} different owners",
-            counted(owners, "owner")
-        );
-        return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
-    }
-    let id = spec.digest();
-    let run = StoredRun {
-        number: 0,
-        id,
-        owner: user.name.clone(),
-        name: new.name,
-        data: digest,
-        settings: new.settings,
-        miners: new.miners,
-        is_public: new.public,
-        status: RunStatus::Running,
-        created_s: 0,
-    };
-    let added = host.home.add_run(run, limit, is_digits).await;
-    let stored = match added.map_err(|error| trouble(&error))? {
-        AddedRun::Added(stored) => stored,
-        AddedRun::TooMany => return Err(too_many_runs(user)),
-        AddedRun::Exists => {
-            let detail = "there is a run with these settings already; give another seed";
-            return Err(ErrorResponse::new(ProblemKind::Refused, detail));
-        }
-        AddedRun::NoData => {
-            let detail = format!("the data set {digest} was deleted meanwhile");
-            return Err(ErrorResponse::new(ProblemKind::WrongData, detail));
-        }
-    };
-    let (creating, dir) = (host.clone(), host.home.run_dir(id));
-    let create = move || {
-        // What a run that was deleted may have left. Nobody else has this id now.
-        let _ = std::fs::remove_dir_all(dir);
-        create_folder_of(&creating.home, &spec, secret)
-    };
-    let created = tokio::task::spawn_blocking(create).await;
-    let created = created
-        .map_err(anyhow::Error::from)
-        .and_then(|created| created);
-    if let Err(error) = created {
-        let _ = host.home.delete_run(id).await;
-        return Err(trouble(&error));
-    }
-    Ok(stored)
-}
-
-fn too_many_runs(user: &User) -> ErrorResponse {
-    let detail = format!(
-        "{} has {} runs that have not ended, which is the maximum; stop one, or wait until one is finished",
-        user.name, user.quota.max_runs
-    );
-    ErrorResponse::new(ProblemKind::QuotaReached, detail)
-}
-
-/// The digest and the format of a data set that a user may use.
-async fn data_of(host: &Host, user: &User, data: &str) -> Reply<(Digest, String)> {
-    let digits = naschain_train::Dataset::digits().digest();
-    if data == DIGITS || data == digits.to_string() {
-        return Ok((digits, DIGITS.to_owned()));
-    }
-    let unknown = || {
-        let detail = format!(
-            "data is {data:?}; it must be the digest of a data set that {} may use, or {DIGITS}",
-            user.name
-        );
-        ErrorResponse::new(ProblemKind::WrongData, detail)
-    };
-    let digest: Digest = data.parse().map_err(|_| unknown())?;
-    let found = host.home.data_for(digest, &user.name).await;
-    let found = found
-        .map_err(|error| trouble(&error))?
-        .ok_or_else(unknown)?;
-    Ok((digest, found.kind))
 }
 
 /// Lists the public runs and the user's own, the newest first; an administrator's list has all.
