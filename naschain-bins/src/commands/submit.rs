@@ -189,15 +189,20 @@ async fn upload(
         }
     };
     client.upload(&begun.id, &file, shown).await?;
+    wait_until_read(client, &begun.id, dataset.digest()).await
+}
+
+/// Waits until the genomaster has read an upload, and checks that it has read the same data.
+async fn wait_until_read(client: &UserClient, id: &str, digest: Digest) -> Result<()> {
     loop {
-        let info: UploadInfo = client.get(&format!("/v1/uploads/{}", begun.id)).await?;
+        let info: UploadInfo = client.get(&format!("/v1/uploads/{id}")).await?;
         match info.state {
             UploadState::Stored => {
                 let found = info.data.context("the genomaster gave no digest")?;
                 anyhow::ensure!(
-                    found == dataset.digest(),
+                    found == digest,
                     "the genomaster has read other data than this machine: {found}, not {}; it may be of another version",
-                    dataset.digest()
+                    digest
                 );
                 return Ok(());
             }
