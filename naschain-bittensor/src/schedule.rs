@@ -147,7 +147,7 @@ mod tests {
             // The runtime looks for commits of the epoch `index - (period - 1)`.
             let expected = (block..).find(|later| {
                 runs(netuid, tempo, *later)
-                    && index(netuid, tempo, *later) - (period - 1) == index(netuid, tempo, block)
+                    && index(netuid, tempo, *later) == index(netuid, tempo, block) + (period - 1)
             });
             prop_assert_eq!(Some(reveal.block), expected);
             let reveal_ms = time_ms + (reveal.block - block) * 12_000;
