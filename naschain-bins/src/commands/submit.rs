@@ -10,7 +10,7 @@ use naschain_core::Digest;
 use naschain_train::{DataName, Dataset};
 
 use crate::cli::data_args::DataArgs;
-use crate::cli::run_args::RunArgs;
+use crate::cli::run_args::{RUN, RunArgs};
 use crate::cli::user_args::UserClientArgs;
 use crate::client::users::UserClient;
 use crate::home::runs::RunSettings;
@@ -21,6 +21,8 @@ use crate::hosting::run_routes::RunInfo;
 use crate::hosting::upload_routes::{NewUpload, UploadInfo, UploadState};
 use crate::printable::printable;
 
+/// Heading of `--help`.
+const DATA: &str = "The data";
 /// How often the genomaster is asked whether it has read an upload.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -30,22 +32,22 @@ pub struct SubmitArgs {
     #[command(flatten)]
     user: UserClientArgs,
     /// What the run is called [default: the name of the data]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = RUN)]
     name: Option<String>,
     /// A data set that the genomaster has, by its digest, instead of --data
-    #[arg(long, value_name = "DIGEST", conflicts_with = "data")]
+    #[arg(long, value_name = "DIGEST", conflicts_with = "data", help_heading = DATA)]
     data_digest: Option<Digest>,
     #[command(flatten)]
     data: DataArgs,
     /// Let everybody read the run
-    #[arg(long)]
+    #[arg(long, help_heading = RUN)]
     public: bool,
     /// File of the miners that may train the run, and so see its data: a hotkey's address and its
     /// owner's name on each line [default: all that the genomaster admits]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = RUN)]
     miners: Option<PathBuf>,
     /// Under what terms others may use the data
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = DATA)]
     licence: String,
     #[command(flatten)]
     settings: SettingsFlags,
@@ -57,12 +59,17 @@ struct SettingsFlags(RunSettings);
 
 impl Args for SettingsFlags {
     fn augment_args(command: Command) -> Command {
-        RunArgs::augment_args(command)
+        without_folder(RunArgs::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        RunArgs::augment_args_for_update(command)
+        without_folder(RunArgs::augment_args_for_update(command))
     }
+}
+
+/// The folder of a run is the genomaster's.
+fn without_folder(command: Command) -> Command {
+    command.mut_arg("out", |out| out.hide(true))
 }
 
 impl FromArgMatches for SettingsFlags {
