@@ -10,6 +10,7 @@
 //! - `coordinator`: an active run: its state, its journal, and the task that writes both;
 //! - `journal`: stores the events of a run in a file or a database; the run's folder;
 //! - `server`: the HTTP interface; `client`: calls it;
+//! - `home`, `hosting`: a genomaster with many runs, and what it stores of users, data sets and runs;
 //! - `miner`: a miner, in the genomaster's process or over the network;
 //! - `validator`: checks a genomaster from outside, and sets weights;
 //! - `artifacts`: the files of a run other than its journal.
