@@ -104,6 +104,8 @@ impl Unpacked {
             if entry.is_dir() {
                 continue;
             }
+            let raw = std::str::from_utf8(entry.name_raw());
+            raw.context("a name in the ZIP archive is not UTF-8; pack it again with UTF-8 names")?;
             let name = entry
                 .name()
                 .context("a name in the ZIP archive")?

@@ -166,11 +166,7 @@ async fn upload(
     let named = place.file_name().unwrap_or_default().to_string_lossy();
     let new = NewUpload {
         name: args.name.clone().unwrap_or_else(|| named.to_string()),
-        file_name: file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        file_name: named_by_content(&file, &args.data, &args.licence)?,
         bytes: std::fs::metadata(&file)?.len(),
         licence: args.licence.clone(),
         public: false,
@@ -179,9 +175,8 @@ async fn upload(
     };
     // One that was interrupted goes on.
     let known: Vec<UploadInfo> = client.get("/v1/uploads").await?;
-    let is_same = |one: &UploadInfo| {
-        one.state == UploadState::Receiving && (&one.name, one.bytes) == (&new.name, new.bytes)
-    };
+    let is_same =
+        |one: &UploadInfo| one.state == UploadState::Receiving && one.file_name == new.file_name;
     let begun = match known.into_iter().find(is_same) {
         Some(begun) => begun,
         None => client.post("/v1/uploads", &new).await?,
@@ -221,6 +216,17 @@ async fn wait_until_read(client: &UserClient, id: &str, digest: Digest) -> Resul
         }
         tokio::time::sleep(CHECK_INTERVAL).await;
     }
+}
+
+/// A name of a file that another one does not have, nor the same one with other settings.
+fn named_by_content(file: &Path, data: &DataArgs, licence: &str) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    hasher.update_reader(opened)?;
+    let (size, skip_bad) = (data.image_size, data.skip_bad);
+    hasher.update(format!("{size:?} {skip_bad} {licence}").as_bytes());
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    Ok(format!("{}.{ending}", hasher.finalize().to_hex()))
 }
 
 /// Packs a folder, always to the same bytes, so that an interrupted upload can go on.

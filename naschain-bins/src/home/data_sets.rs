@@ -109,6 +109,17 @@ impl Home {
         Ok(u64::try_from(bytes)?)
     }
 
+    /// Whether a user has a data set.
+    pub(crate) async fn has_data(&self, digest: Digest, user: &str) -> Result<bool> {
+        let rows: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM data_sets WHERE digest = $1 AND owner = $2")
+                .bind(digest.to_string())
+                .bind(user)
+                .fetch_one(&self.database.pool)
+                .await?;
+        Ok(rows > 0)
+    }
+
     /// Whether a run of this user is on a data set.
     pub(crate) async fn is_data_used(&self, digest: Digest, user: &str) -> Result<bool> {
         let runs: i64 =
@@ -120,13 +131,16 @@ impl Home {
         Ok(runs > 0)
     }
 
-    /// Forgets a data set of a user; false if there is none.
+    /// Forgets a data set of a user; false if there is none, or a run of the user is on it.
     pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
-        let deleted = sqlx::query("DELETE FROM data_sets WHERE digest = $1 AND owner = $2")
-            .bind(digest.to_string())
-            .bind(user)
-            .execute(&self.database.pool)
-            .await?;
+        let deleted = sqlx::query(
+            "DELETE FROM data_sets WHERE digest = $1 AND owner = $2
+             AND NOT EXISTS (SELECT 1 FROM runs WHERE data = $1 AND owner = $2)",
+        )
+        .bind(digest.to_string())
+        .bind(user)
+        .execute(&self.database.pool)
+        .await?;
         Ok(deleted.rows_affected() == 1)
     }
 

@@ -53,12 +53,18 @@ impl Home {
         })
     }
 
-    /// Deletes folders of runs with this ending, which are left of a deletion.
-    pub(crate) fn remove_leftovers(&self, ending: &str) -> Result<()> {
+    /// Deletes the folders of runs that were deleted, or never came to be.
+    pub(crate) async fn remove_leftovers(&self) -> Result<()> {
         for entry in std::fs::read_dir(self.dir.join("runs"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|found| found == ending) {
-                std::fs::remove_dir_all(path)?;
+            let entry = entry?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.parse().ok());
+            let is_known = match id {
+                Some(id) => self.run(id).await?.is_some(),
+                None => false,
+            };
+            if !is_known {
+                std::fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())

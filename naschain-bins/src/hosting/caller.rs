@@ -85,3 +85,11 @@ pub(crate) fn trouble(error: &anyhow::Error) -> ErrorResponse {
 pub(crate) fn wrong(error: &anyhow::Error) -> ErrorResponse {
     ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"))
 }
+
+/// Does a change to its end, also if the client closes the connection meanwhile.
+pub(crate) async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Reply<T>> + Send + 'static,
+) -> Reply<T> {
+    let done = tokio::spawn(change).await;
+    done.map_err(|error| trouble(&error.into()))?
+}

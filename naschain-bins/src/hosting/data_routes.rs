@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::home::data_sets::StoredData;
 use crate::home::tokens::Scope;
-use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::caller::{Sender, trouble, whole};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
 use crate::server::app::Reply;
@@ -83,21 +83,23 @@ pub(super) async fn delete(
     sender: Sender,
     Path(digest): Path<String>,
 ) -> Reply<StatusCode> {
-    let user = sender.needs(Scope::Data)?;
-    let deleted = match digest.parse() {
-        Ok(digest) => {
-            let used = host.home.is_data_used(digest, &user.name).await;
-            if used.map_err(|error| trouble(&error))? {
-                let detail = "a run of yours is on this data set: delete that first";
-                return Err(ErrorResponse::new(ProblemKind::Refused, detail));
-            }
-            host.delete_data(digest, &user.name).await
+    let user = sender.needs(Scope::Data)?.name.clone();
+    whole(async move {
+        let missing = || {
+            let detail = format!("{user} has no data set {digest}");
+            ErrorResponse::new(ProblemKind::NotFound, detail)
+        };
+        let digest = digest.parse().map_err(|_| missing())?;
+        let deleted = host.delete_data(digest, &user).await;
+        if deleted.map_err(|error| trouble(&error))? {
+            return Ok(StatusCode::NO_CONTENT);
         }
-        Err(_) => Ok(false),
-    };
-    if !deleted.map_err(|error| trouble(&error))? {
-        let detail = format!("{} has no data set {digest}", user.name);
-        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
-    }
-    Ok(StatusCode::NO_CONTENT)
+        let used = host.home.is_data_used(digest, &user).await;
+        if used.map_err(|error| trouble(&error))? {
+            let detail = "a run of yours is on this data set: delete that first";
+            return Err(ErrorResponse::new(ProblemKind::Refused, detail));
+        }
+        Err(missing())
+    })
+    .await
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use naschain_run::ProblemKind;
+use naschain_run::{Problem, ProblemKind};
 use tower::ServiceExt;
 
 use crate::hosting::caller::{Sender, trouble};
@@ -21,6 +21,8 @@ use crate::server::problem::ErrorResponse;
 
 /// The header that every signed request has.
 const SIGNATURE: &str = "x-bittensor-signature";
+/// Size of a problem document, at most.
+const MAX_PROBLEM_BYTES: usize = 64 * 1024;
 /// The header that names the signer.
 const HOTKEY: &str = "x-bittensor-hotkey";
 
@@ -58,7 +60,32 @@ pub(super) async fn forward(
         hosted.signed.clone()
     };
     let request = within_run(request, &rest)?;
-    Ok(routes.oneshot(request).await.into_response())
+    let response = routes.oneshot(request).await.into_response();
+    if may_read {
+        return Ok(response);
+    }
+    hide_run(response, not_found).await
+}
+
+/// A response that does not show to whoever has not signed that there is a private run.
+async fn hide_run(response: Response, not_found: impl Fn() -> ErrorResponse) -> Reply<Response> {
+    use ProblemKind::{BadSignature, MalformedAuth, Unsigned, WrongReceiver};
+    let status = response.status();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        return Err(not_found());
+    }
+    if status != StatusCode::UNAUTHORIZED {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, MAX_PROBLEM_BYTES).await;
+    let body = body.map_err(|error| trouble(&error.into()))?;
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    let hidden = [Unsigned, MalformedAuth, BadSignature, WrongReceiver];
+    if problem.is_some_and(|problem| hidden.contains(&problem.kind)) {
+        return Err(not_found());
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 /// Whether a path below that of a run is one that miners use.

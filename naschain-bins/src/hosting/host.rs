@@ -56,7 +56,7 @@ pub(crate) struct Host {
     pub(crate) changes: watch::Sender<u64>,
     /// Counts questions to miners.
     pub(crate) asked: watch::Sender<u64>,
-    pub(crate) open: Mutex<BTreeMap<i64, Arc<HostedRun>>>,
+    pub(crate) open: Mutex<BTreeMap<Digest, Arc<HostedRun>>>,
     /// One run is opened at a time, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     /// The data sets of open runs.
@@ -91,7 +91,7 @@ impl Host {
             opening: tokio::sync::Mutex::default(),
             datasets: tokio::sync::Mutex::default(),
         });
-        host.home.remove_leftovers(DELETED)?;
+        host.home.remove_leftovers().await?;
         for stored in host.home.open_runs().await? {
             let (id, name) = (stored.id, stored.name.clone());
             if let Err(error) = host.opened(stored).await {
@@ -116,24 +116,29 @@ impl Host {
     /// The open runs, the oldest first.
     pub(crate) fn open_runs(&self) -> Vec<Arc<HostedRun>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.values().cloned().collect()
+        let mut runs: Vec<Arc<HostedRun>> = open.values().cloned().collect();
+        runs.sort_by_key(|run| run.number);
+        runs
     }
 
-    fn open_run(&self, number: i64) -> Option<Arc<HostedRun>> {
+    fn open_run(&self, id: Digest) -> Option<Arc<HostedRun>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(&number).cloned()
+        open.get(&id).cloned()
     }
 
     /// A run, opened unless it is. A run that has ended is opened when somebody asks for it.
     pub(crate) async fn opened(self: &Arc<Host>, stored: StoredRun) -> Result<Arc<HostedRun>> {
-        if let Some(open) = self.open_run(stored.number) {
+        if let Some(open) = self.open_run(stored.id) {
             open.touch();
             return Ok(open);
         }
         let _turn = self.opening.lock().await;
-        if let Some(open) = self.open_run(stored.number) {
+        if let Some(open) = self.open_run(stored.id) {
             return Ok(open);
         }
+        // It may have been deleted meanwhile.
+        let stored = self.home.run(stored.id).await?;
+        let stored = stored.context("the run was deleted")?;
         let dir = self.home.run_dir(stored.id);
         let spec = read_run(&dir)?;
         let dataset = self.dataset(spec.data.digest, &spec.data.name).await?;
@@ -151,7 +156,7 @@ impl Host {
         let hosted = Arc::new(HostedRun::open(opening, &self.settings).await?);
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.insert(hosted.number, hosted.clone());
+            open.insert(hosted.id, hosted.clone());
         }
         self.follow(hosted.clone()).await;
         self.update_shares().await;
@@ -159,10 +164,10 @@ impl Host {
     }
 
     /// Closes a run, so that its folder can be deleted.
-    pub(crate) async fn close(&self, number: i64) -> Result<()> {
+    async fn close(&self, id: Digest) -> Result<()> {
         let hosted = {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.remove(&number)
+            open.remove(&id)
         };
         if let Some(hosted) = hosted {
             hosted.close().await?;
@@ -183,6 +188,7 @@ impl Host {
     /// Closes the runs that have ended and that nobody has asked for lately, so that memory does not grow
     /// with their number.
     async fn close_idle(&self, most: Duration) -> Result<()> {
+        let _turn = self.opening.lock().await;
         let mut ended = self.open_runs();
         ended.retain(|run| !run.status().is_open());
         // Those that nobody has asked for longest come first.
@@ -190,7 +196,7 @@ impl Host {
         let excess = ended.len().saturating_sub(MAX_ENDED_OPEN);
         for (at, run) in ended.iter().enumerate() {
             if run.idle() >= most || at < excess {
-                self.close(run.number).await?;
+                self.close(run.id).await?;
             }
         }
         Ok(())
@@ -323,6 +329,7 @@ impl Host {
     }
 
     /// Forgets a data set of a user, and deletes its file if nobody needs it any more.
+    /// False if the user has none, or a run on it.
     pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
         let _turn = self.storing.lock().await;
         let deleted = self.home.delete_data(digest, user).await?;
@@ -332,9 +339,11 @@ impl Host {
 
     /// Deletes a run with its folder.
     pub(crate) async fn delete(&self, stored: &StoredRun) -> Result<()> {
+        // Nobody opens it meanwhile.
+        let _opening = self.opening.lock().await;
         // First from the list: a folder that is left over is removed at the next start.
         self.home.delete_run(stored.id).await?;
-        self.close(stored.number).await?;
+        self.close(stored.id).await?;
         let dir = self.home.run_dir(stored.id);
         let remove = move || -> Result<()> {
             // Aside first: a thread that still writes files of the run must find no folder.

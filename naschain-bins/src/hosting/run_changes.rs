@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::home::runs::StoredRun;
 use crate::home::tokens::Scope;
-use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::caller::{Sender, trouble, whole};
 use crate::hosting::host::Host;
 use crate::hosting::hosted_run::HostedRun;
 use crate::hosting::openapi::Refusals;
@@ -62,7 +62,7 @@ pub(super) async fn pause(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    set_paused(&host, &sender, &id, true).await
+    whole(async move { set_paused(&host, &sender, &id, true).await }).await
 }
 
 /// Lets a paused run go on.
@@ -74,7 +74,7 @@ pub(super) async fn resume(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    set_paused(&host, &sender, &id, false).await
+    whole(async move { set_paused(&host, &sender, &id, false).await }).await
 }
 
 async fn set_paused(
@@ -101,12 +101,15 @@ pub(super) async fn stop(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    let hosted = own_opened(&host, &sender, &id).await?;
-    let stopped = host.stop(&hosted).await;
-    if !stopped.map_err(|error| trouble(&error))? {
-        return Err(in_other_state(&hosted, "stopped"));
-    }
-    Ok(StatusCode::ACCEPTED)
+    whole(async move {
+        let hosted = own_opened(&host, &sender, &id).await?;
+        let stopped = host.stop(&hosted).await;
+        if !stopped.map_err(|error| trouble(&error))? {
+            return Err(in_other_state(&hosted, "stopped"));
+        }
+        Ok(StatusCode::ACCEPTED)
+    })
+    .await
 }
 
 /// Gives a search more generations.
@@ -140,9 +143,12 @@ pub(super) async fn delete(
     sender: Sender,
     Path(id): Path<String>,
 ) -> Reply<StatusCode> {
-    let stored = own(&host, &sender, &id).await?;
-    host.delete(&stored)
-        .await
-        .map_err(|error| trouble(&error))?;
-    Ok(StatusCode::NO_CONTENT)
+    whole(async move {
+        let stored = own(&host, &sender, &id).await?;
+        host.delete(&stored)
+            .await
+            .map_err(|error| trouble(&error))?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::home::runs::{AddedRun, RunSettings, RunStatus, StoredRun};
 use crate::home::tokens::Scope;
 use crate::home::users::User;
-use crate::hosting::caller::{Sender, trouble, wrong};
+use crate::hosting::caller::{Sender, trouble, whole, wrong};
 use crate::hosting::host::Host;
 use crate::hosting::hosted_run::create_folder_of;
 use crate::hosting::openapi::Refusals;
@@ -63,23 +63,26 @@ pub(super) async fn create(
     Body(new): Body<NewRun>,
 ) -> Reply<Response> {
     let user = sender.needs(Scope::Runs)?.clone();
-    let stored = plan(&host, &user, new).await?;
-    let hosted = match host.opened(stored.clone()).await {
-        Ok(hosted) => hosted,
-        Err(error) => {
-            // It would only count against the quota.
-            let _ = host.delete(&stored).await;
-            return Err(trouble(&error));
-        }
-    };
-    tracing::info!(
-        "{} of {}: begins as {}",
-        hosted.name,
-        hosted.owner,
-        hosted.id
-    );
-    let place = [(header::LOCATION, format!("/v1/runs/{}", stored.id))];
-    Ok((StatusCode::CREATED, place, Json(RunInfo::new(stored))).into_response())
+    whole(async move {
+        let stored = plan(&host, &user, new).await?;
+        let hosted = match host.opened(stored.clone()).await {
+            Ok(hosted) => hosted,
+            Err(error) => {
+                // It would only count against the quota.
+                let _ = host.delete(&stored).await;
+                return Err(trouble(&error));
+            }
+        };
+        tracing::info!(
+            "{} of {}: begins as {}",
+            hosted.name,
+            hosted.owner,
+            hosted.id
+        );
+        let place = [(header::LOCATION, format!("/v1/runs/{}", stored.id))];
+        Ok((StatusCode::CREATED, place, Json(RunInfo::new(stored))).into_response())
+    })
+    .await
 }
 
 /// Checks the settings, and stores the run.
@@ -98,7 +101,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         .map_err(|error| trouble(&error))?;
     let is_digits = kind == DIGITS;
     let (spec, secret) = specified(host, &new, kind, dataset).await?;
-    check_miners(&listed, &spec)?;
+    check_miners(host, listed, &spec)?;
     let id = spec.digest();
     let run = StoredRun {
         number: 0,
@@ -185,11 +188,18 @@ async fn specified(
 }
 
 /// Refuses a list of miners that cannot train the run.
-fn check_miners(listed: &AllowList, spec: &RunSpec) -> Reply<()> {
+fn check_miners(host: &Host, listed: AllowList, spec: &RunSpec) -> Reply<()> {
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let listed = match &host.settings.access.allow_list {
+        Some(allowed) => listed.within(allowed),
+        None => listed,
+    };
     let (owners, seats) = (listed.count_owners(), spec.rules.seats);
-    if !listed.is_empty() && owners < seats {
+    if owners < seats {
         let detail = format!(
-            "miners lists {}; each network is trained by miners of {seats} different owners",
+            "miners lists {} that this genomaster admits; each network is trained by miners of {seats} different owners",
             counted(owners, "owner")
         );
         return Err(ErrorResponse::new(ProblemKind::WrongData, detail));

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -91,13 +91,22 @@ impl Host {
             created_s: 0,
         };
         let _storing = self.storing.lock().await;
+        // Again: another upload may have been stored meanwhile.
+        let used = self.home.stored_bytes(&user.name).await?;
+        let is_new = !self.home.has_data(data.digest, &user.name).await?;
+        ensure!(
+            !is_new || used.saturating_add(data.bytes) <= user.quota.max_bytes,
+            "it takes {} bytes, and {} of the quota of {} are left",
+            data.bytes,
+            user.quota.max_bytes.saturating_sub(used),
+            user.quota.max_bytes
+        );
+        // Also over one that is there, which may be damaged.
         let file = self.home.data_file(data.digest);
-        if !file.exists() {
-            let names = serde_json::to_vec(&checked.class_names)?;
-            write_whole(&self.home.class_names_file(data.digest), &names)?;
-            std::fs::rename(work.join("packed"), &file)?;
-            crate::files::sync_folder(&file)?;
-        }
+        let names = serde_json::to_vec(&checked.class_names)?;
+        write_whole(&self.home.class_names_file(data.digest), &names)?;
+        std::fs::rename(work.join("packed"), &file)?;
+        crate::files::sync_folder(&file)?;
         self.home.add_data(&data).await?;
         tracing::info!(
             "{} has data set {} ({})",

@@ -82,6 +82,8 @@ pub(crate) struct UploadInfo {
     pub(crate) id: String,
     /// What the data set is called.
     pub(crate) name: String,
+    /// The name of the file.
+    pub(crate) file_name: String,
     /// The size of the file.
     pub(crate) bytes: u64,
     /// How many bytes have arrived: where to go on.
@@ -121,6 +123,7 @@ fn info(host: &Arc<Host>, upload: &Upload) -> UploadInfo {
     UploadInfo {
         id: upload.id.clone(),
         name: upload.name.clone(),
+        file_name: upload.file_name.clone(),
         bytes: upload.bytes,
         offset,
         state,
