@@ -78,7 +78,7 @@ impl<U: Clone + Ord> FairShare<U> {
         if let Some(account) = self.waiting.remove(user) {
             self.idle.insert(user.clone(), account.served);
         }
-        // Whoever was served less than this comes back at this level anyway.
+        // A user that was served less than this comes back at this level anyway.
         let floor = self.least_served();
         self.idle.retain(|_, served| *served > floor);
     }

@@ -75,7 +75,11 @@ impl UserClient {
     }
 
     /// Sends JSON; the response has no body.
-    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+    pub(crate) async fn post_only(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(), ClientError> {
         checked(self.call(Method::POST, path).json(body))
             .await
             .map(drop)

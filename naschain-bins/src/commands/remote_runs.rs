@@ -238,7 +238,7 @@ pub(super) async fn extend(args: ExtendArgs) -> Result<String> {
     let generations = args.generations;
     let extension = Extension { generations };
     client
-        .put(&format!("/v1/runs/{id}/extend"), &extension)
+        .post_only(&format!("/v1/runs/{id}/extend"), &extension)
         .await?;
     Ok(format!(
         "extended to {}\n",

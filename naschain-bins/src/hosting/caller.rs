@@ -86,6 +86,14 @@ pub(crate) fn wrong(error: &anyhow::Error) -> ErrorResponse {
     ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"))
 }
 
+/// The run with the id in a path; a text that is no id names none.
+pub(crate) async fn run_named(host: &Host, id: &str) -> Reply<Option<StoredRun>> {
+    match id.parse() {
+        Ok(id) => host.home.run(id).await.map_err(|error| trouble(&error)),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Does a change to its end, also if the client closes the connection meanwhile.
 pub(crate) async fn whole<T: Send + 'static>(
     change: impl Future<Output = Reply<T>> + Send + 'static,

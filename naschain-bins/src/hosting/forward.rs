@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use naschain_run::{Problem, ProblemKind};
 use tower::ServiceExt;
 
-use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::caller::{Sender, run_named, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::hosted_run::HostedRun;
 use crate::server::app::Reply;
@@ -37,15 +37,7 @@ pub(super) async fn forward(
         let detail = format!("there is no run {id} with {rest} that this request may read");
         ErrorResponse::new(ProblemKind::NotFound, detail)
     };
-    let Ok(digest) = id.parse() else {
-        return Err(not_found());
-    };
-    let stored = host
-        .home
-        .run(digest)
-        .await
-        .map_err(|error| trouble(&error))?;
-    let stored = stored.ok_or_else(not_found)?;
+    let stored = run_named(&host, &id).await?.ok_or_else(not_found)?;
     let may_read = sender.may_read(&stored);
     let is_signed = request.headers().contains_key(SIGNATURE);
     let needs_signature = host.auth.hotkey().is_some();
@@ -67,7 +59,8 @@ pub(super) async fn forward(
     hide_run(response, not_found).await
 }
 
-/// A response that does not show to whoever has not signed that there is a private run.
+/// Replaces the responses from which a sender without a valid signature could tell that a private run
+/// exists.
 async fn hide_run(response: Response, not_found: impl Fn() -> ErrorResponse) -> Reply<Response> {
     use ProblemKind::{BadSignature, MalformedAuth, Unsigned, WrongReceiver};
     let status = response.status();
@@ -139,10 +132,10 @@ pub(super) async fn data(
         .get(HOTKEY)
         .and_then(|key| key.to_str().ok());
     let signer = signer.map(str::to_owned);
-    let has_data = |run: &Arc<HostedRun>| run.dataset.digest().to_string() == digest;
+    let has_data = |run: &Arc<HostedRun>| run.coordinator.spec().data.digest.to_string() == digest;
     let may_have = |run: &&Arc<HostedRun>| run.access.check_may_join(signer.as_deref()).is_ok();
     let runs: Vec<Arc<HostedRun>> = host.open_runs().into_iter().filter(has_data).collect();
-    // The run's own routes verify the signature, and refuse whoever may not train it.
+    // The run's own routes verify the signature and the right to train the run.
     let run = runs.iter().find(may_have).or(runs.first()).cloned();
     let run = run.ok_or_else(|| {
         let detail = format!("this genomaster has no open run with data set {digest}");

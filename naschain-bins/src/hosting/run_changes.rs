@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::home::runs::StoredRun;
 use crate::home::tokens::Scope;
-use crate::hosting::caller::{Sender, trouble, whole};
+use crate::hosting::caller::{Sender, run_named, trouble, whole};
 use crate::hosting::host::Host;
 use crate::hosting::hosted_run::HostedRun;
 use crate::hosting::openapi::Refusals;
@@ -31,10 +31,7 @@ pub(crate) struct Extension {
 /// A run that the sender may change.
 async fn own(host: &Host, sender: &Sender, id: &str) -> Reply<StoredRun> {
     let user = sender.needs(Scope::Runs)?;
-    let found = match id.parse() {
-        Ok(id) => host.home.run(id).await.map_err(|error| trouble(&error))?,
-        Err(_) => None,
-    };
+    let found = run_named(host, id).await?;
     let is_own = |run: &StoredRun| user.is_admin || run.owner == user.name;
     found.filter(is_own).ok_or_else(|| {
         let detail = format!("{} has no run {id}", user.name);

@@ -31,6 +31,7 @@ use crate::server::requests::Body;
 
 /// Most characters of a run's name.
 const MAX_NAME: usize = 100;
+
 /// A search that is to begin.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
 use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
-use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::caller::{Sender, run_named, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
 use crate::server::app::Reply;
@@ -188,10 +188,7 @@ pub(super) async fn show(
 
 /// A run that the sender may read.
 pub(super) async fn readable(host: &Host, sender: &Sender, id: &str) -> Reply<StoredRun> {
-    let found = match id.parse() {
-        Ok(id) => host.home.run(id).await.map_err(|error| trouble(&error))?,
-        Err(_) => None,
-    };
+    let found = run_named(host, id).await?;
     // Whether there is a run that one may not read is nobody's business.
     found.filter(|run| sender.may_read(run)).ok_or_else(|| {
         let detail = format!("there is no run {id} that this request may read");

@@ -21,7 +21,7 @@ pub(crate) const DIGITS: &str = "digits";
 pub(crate) enum Registration {
     /// Everybody.
     Open,
-    /// Whoever has an invitation of the administrator.
+    /// People with an invitation from the administrator.
     Invited,
     /// Nobody: the administrator adds users.
     Closed,

@@ -51,8 +51,6 @@ fn take<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Reply<()> {
     limit.take(who, clock::now()).map_err(|wait| {
         let seconds = wait.as_secs() + 1;
         let detail = format!("too many attempts; wait {seconds} s");
-        let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-        failure.retry_after_seconds = Some(seconds);
-        failure
+        ErrorResponse::new(ProblemKind::TooManyRequests, detail).retry_after(seconds)
     })
 }

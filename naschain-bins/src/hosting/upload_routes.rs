@@ -114,7 +114,7 @@ fn info(host: &Arc<Host>, upload: &Upload) -> UploadInfo {
         None => match host.home.upload_offset(upload) {
             offset if offset < upload.bytes => (UploadState::Receiving, offset),
             offset => {
-                // Again after a restart.
+                // The request that completed it may have been cut off before it began the check.
                 host.check(upload.clone());
                 (UploadState::Checking, offset)
             }

@@ -16,7 +16,9 @@ impl Host {
         }
         let mut changed = false;
         for (user, ms) in used {
-            self.home.add_used(&user, ms).await?;
+            if ms > 0 {
+                self.home.add_used(&user, ms).await?;
+            }
             let stored = self.home.user(&user).await?;
             let is_exhausted = stored.is_some_and(|user| user.has_used_up_hours());
             let mut exhausted = self

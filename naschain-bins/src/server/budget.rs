@@ -53,9 +53,8 @@ impl ResponseBudget {
                     "the responses that other clients are reading fill the budget of {} MiB; try again later",
                     BUDGET_KIB / 1024
                 );
-                let mut failure = ErrorResponse::new(ProblemKind::TooManyReaders, detail);
-                failure.retry_after_seconds = Some(RETRY_SECONDS);
-                Err(failure)
+                Err(ErrorResponse::new(ProblemKind::TooManyReaders, detail)
+                    .retry_after(RETRY_SECONDS))
             }
         }
     }

@@ -228,9 +228,7 @@ fn busy() -> ErrorResponse {
 }
 
 fn too_many(detail: String) -> ErrorResponse {
-    let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-    failure.retry_after_seconds = Some(5);
-    failure
+    ErrorResponse::new(ProblemKind::TooManyRequests, detail).retry_after(5)
 }
 
 #[cfg(test)]

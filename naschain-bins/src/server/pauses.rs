@@ -38,9 +38,7 @@ impl Pauses {
         let detail = format!(
             "an entrance examination from this address was failed; the next one is possible in {seconds} s"
         );
-        let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-        failure.retry_after_seconds = Some(seconds);
-        Err(failure)
+        Err(ErrorResponse::new(ProblemKind::TooManyRequests, detail).retry_after(seconds))
     }
 
     /// Ends the pause of an address; a further wrong result is still followed by a longer one.

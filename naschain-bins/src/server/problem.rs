@@ -37,6 +37,12 @@ impl ErrorResponse {
         self
     }
 
+    /// The same error, after which the client should wait as long.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> ErrorResponse {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
     /// The error for calls that cannot be served now.
     pub(crate) fn unavailable(unavailable: &Unavailable) -> ErrorResponse {
         let kind = match unavailable {
@@ -97,10 +103,8 @@ impl From<CallError> for ErrorResponse {
             CallError::Auth(error) => ProblemKind::from(error),
             CallError::Proof(_) => ProblemKind::WrongData,
             CallError::JoinsTooOften { wait_s, .. } => {
-                let mut failure =
-                    ErrorResponse::new(ProblemKind::TooManyRequests, error.to_string());
-                failure.retry_after_seconds = Some(*wait_s);
-                return failure;
+                return ErrorResponse::new(ProblemKind::TooManyRequests, error.to_string())
+                    .retry_after(*wait_s);
             }
             CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
             CallError::Unavailable(unavailable) => return ErrorResponse::unavailable(unavailable),

@@ -54,9 +54,7 @@ impl Rates {
             let detail = format!(
                 "{limit} new hotkeys have joined from {from} within ten minutes, which is the maximum; the next may join in {seconds} s"
             );
-            let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
-            failure.retry_after_seconds = Some(seconds);
-            failure
+            ErrorResponse::new(ProblemKind::TooManyRequests, detail).retry_after(seconds)
         })
     }
 }
@@ -64,10 +62,8 @@ impl Rates {
 fn check<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), ErrorResponse> {
     lock(limit).take(who, clock::now()).map_err(|wait| {
         let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
-        let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
         // The header has whole seconds, so round up.
-        failure.retry_after_seconds = Some(wait.as_secs() + 1);
-        failure
+        ErrorResponse::new(ProblemKind::TooManyRequests, detail).retry_after(wait.as_secs() + 1)
     })
 }
 

@@ -68,9 +68,7 @@ impl Registrations {
             "the registrations on subnet {} have not been read from the chain yet, so no new miner can be admitted; wait and join again",
             self.netuid
         );
-        let mut failure = ErrorResponse::new(ProblemKind::RegistrationsUnread, detail);
-        failure.retry_after_seconds = Some(RETRY_S);
-        Err(failure)
+        Err(ErrorResponse::new(ProblemKind::RegistrationsUnread, detail).retry_after(RETRY_S))
     }
 
     /// Figures in the text format of Prometheus.

@@ -122,7 +122,7 @@ fn a_private_run_is_trained_by_the_miners_that_its_owner_admits() {
     let history = crate::programs::read(home.run_dir(&run).join("history.jsonl"));
     assert!(!history.contains(stranger.address()));
     let spec = naschain_bins::read_spec(&home.run_dir(&run).join("run.json")).unwrap();
-    // Whoever has not signed, or only seems to have, does not learn that there is a run.
+    // Without a valid signature nobody learns that there is a run.
     for headers in ["", "X-Bittensor-Signature: 0x00\r\n"] {
         for (method, path) in [
             ("GET", "run"),
