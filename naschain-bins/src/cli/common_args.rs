@@ -40,7 +40,7 @@ pub(crate) struct CommonArgs {
     ///
     /// Several genomasters of one run can share a database.
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser, help_heading = RUN, hide_short_help = true)]
-    store: Option<JournalPlace>,
+    pub(crate) store: Option<JournalPlace>,
 }
 
 /// What a run is, before it has a folder.

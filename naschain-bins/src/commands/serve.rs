@@ -21,6 +21,7 @@ use crate::commands::progress::{Progress, Workload};
 use crate::commands::retrain::store_retrained;
 use crate::commands::serve_home::{HomeArgs, serve_home};
 use crate::coordinator::Coordinator;
+use crate::home::SharedPlaces;
 use crate::hosting::planning::check_no_settings;
 use crate::hosting::settings::Registration;
 use crate::printable::counted;
@@ -68,8 +69,18 @@ pub struct ServeArgs {
     ///
     /// The folder has the users, their data sets and a folder for each run. `genomaster user add` adds
     /// the first user; `genomaster submit` begins a run.
-    #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy", "store"])]
+    #[arg(long, help_heading = RUN, value_name = "DIR", conflicts_with_all = ["data", "data_dir", "out", "retrain", "legacy"])]
     home: Option<PathBuf>,
+    /// With --home and --store, the folder or s3://BUCKET/PREFIX that the genomasters share
+    ///
+    /// Genomasters with the same --store and --files share users, data sets and runs; each has a --home
+    /// of its own. For S3 the usual variables of the environment are used: AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT.
+    #[arg(long, help_heading = RUN, hide_short_help = true, value_name = "PLACE", requires_all = ["home", "store"])]
+    files: Option<String>,
+    /// With --home and --store, the URL at which the other genomasters reach this one
+    #[arg(long, help_heading = RUN, hide_short_help = true, value_name = "URL", requires_all = ["home", "store"])]
+    address: Option<String>,
     /// With --home, who may register: open, invited or closed
     #[arg(long, help_heading = "Access", hide_short_help = true, value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
     registration: Registration,
@@ -88,8 +99,18 @@ impl ServeArgs {
             return Ok(None);
         };
         check_no_settings(&self.common.run)?;
+        let shared = SharedPlaces {
+            store: self.common.store.clone(),
+            files: self.files.clone(),
+        };
+        ensure!(
+            shared.store.is_some() == shared.files.is_some(),
+            "with --home, --store needs --files: genomasters that share a database share their files too"
+        );
         Ok(Some(HomeArgs {
             dir,
+            shared,
+            address: self.address.clone(),
             registration: self.registration,
             has_exams: !self.no_exam,
             options: self.common.device.options(),

@@ -16,7 +16,8 @@ use crate::cli::program::print;
 use crate::clock;
 use crate::commands::conclude::{concluded, follow};
 use crate::commands::progress::{Progress, Workload};
-use crate::home::Home;
+use crate::home::{Home, SharedPlaces};
+use crate::hosting::cluster::Cluster;
 use crate::hosting::host::Host;
 use crate::hosting::routes::router;
 use crate::hosting::settings::{Followed, HostSettings, Registration};
@@ -35,6 +36,10 @@ const MODEL_WAIT: Duration = Duration::from_secs(120);
 /// The flags of `serve` that a genomaster with many runs uses, besides those about access.
 pub(super) struct HomeArgs {
     pub(super) dir: PathBuf,
+    /// What other genomasters have too.
+    pub(super) shared: SharedPlaces,
+    /// Where the others reach this one.
+    pub(super) address: Option<String>,
     pub(super) registration: Registration,
     pub(super) has_exams: bool,
     pub(super) options: Options,
@@ -50,7 +55,16 @@ pub(super) async fn serve_home(
     let mut opened = access.open()?;
     let mut reading = tokio::spawn(read_forever(opened.reader.take()));
     let _held = FolderLock::take(&args.dir)?;
-    let home = Home::open(&args.dir).await?;
+    let home = Home::open(&args.dir, &args.shared).await?;
+    let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
+    let own_address = format!("{scheme}://{}", listener.local_addr()?);
+    let cluster = match &args.shared.store {
+        Some(store) => {
+            let address = args.address.unwrap_or_else(|| own_address.clone());
+            Some(Cluster::join(&args.dir, store, address).await?)
+        }
+        None => None,
+    };
     let is_signed = opened.is_signed();
     let settings = HostSettings {
         access: opened.access().clone(),
@@ -70,7 +84,7 @@ pub(super) async fn serve_home(
     let nonces = Nonces::new(clock::unix_nanos());
     let has_users = !home.users().await?.is_empty();
     let auth = Authenticator::new(settings.access.clone(), Arc::new(Mutex::new(nonces)));
-    let host = Host::start(home, settings, Arc::new(auth)).await?;
+    let host = Host::start(home, settings, cluster, Arc::new(auth)).await?;
     host.resume_checks();
     let open = host.open_runs().len();
     tracing::info!("{} in {}", counted(open, "open run"), args.dir.display());
@@ -80,11 +94,7 @@ pub(super) async fn serve_home(
             args.dir.display()
         );
     }
-    let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
-    print(&format!(
-        "listening on {scheme}://{}\n",
-        listener.local_addr()?
-    ))?;
+    print(&format!("listening on {own_address}\n"))?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let listening = opened.listening.clone();

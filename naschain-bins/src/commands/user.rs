@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock;
-use crate::home::Home;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
+use crate::home::{Home, SharedPlaces};
+use crate::journal::store::{JournalPlace, PlaceParser};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -23,6 +24,9 @@ struct HomeFlags {
     /// The folder of `genomaster serve --home`
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
+    /// The database of `genomaster serve --store`, if it has one
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
+    store: Option<JournalPlace>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -108,18 +112,22 @@ impl Limits {
 impl HomeFlags {
     /// The home that a genomaster has, or that the first user was added to.
     async fn open(&self) -> Result<Home> {
-        if !self.home.join("home.sqlite").is_file() {
+        if self.store.is_none() && !self.home.join("home.sqlite").is_file() {
             bail!(
                 "{} is not the home of a genomaster; `genomaster user add` makes one",
                 self.home.display()
             );
         }
-        Home::open(&self.home).await
+        self.open_or_create().await
     }
 
     /// The same, made if it is missing.
     async fn open_or_create(&self) -> Result<Home> {
-        Home::open(&self.home).await
+        let shared = SharedPlaces {
+            store: self.store.clone(),
+            files: None,
+        };
+        Home::open(&self.home, &shared).await
     }
 }
 

@@ -1,11 +1,14 @@
 //! The data sets of a home, each stored once by its digest, however many users have it.
 
-use anyhow::Result;
-use naschain_core::Digest;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use std::path::Path;
 
-use crate::home::{Home, now_s};
+use anyhow::{Result, ensure};
+use naschain_core::Digest;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use crate::files::write_whole;
+use crate::home::{Home, class_names_path, data_path, now_s};
 
 /// A data set of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(crate) struct StoredData {
 }
 
 impl StoredData {
-    fn from_row(row: &SqliteRow) -> Result<StoredData> {
+    fn from_row(row: &AnyRow) -> Result<StoredData> {
         let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
         let number =
             |column: &str| -> Result<u64> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };
@@ -49,29 +52,40 @@ impl StoredData {
 }
 
 impl Home {
-    /// Adds a data set of a user, or changes its name, licence and visibility.
-    pub(crate) async fn add_data(&self, data: &StoredData) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO data_sets
-               (digest, owner, name, kind, licence, is_public, bytes, train_images, test_images, classes, created_s)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT (digest, owner) DO UPDATE
-             SET name = excluded.name, licence = excluded.licence, is_public = excluded.is_public",
-        )
-        .bind(data.digest.to_string())
-        .bind(&data.owner)
-        .bind(&data.name)
-        .bind(&data.kind)
-        .bind(&data.licence)
-        .bind(i64::from(data.is_public))
-        .bind(i64::try_from(data.bytes)?)
-        .bind(i64::try_from(data.train_images)?)
-        .bind(i64::try_from(data.test_images)?)
-        .bind(i64::try_from(data.classes)?)
-        .bind(now_s())
-        .execute(&self.database.pool)
-        .await?;
-        Ok(())
+    /// Stores a data set of a user whose file is `packed`, or changes its name, licence and visibility.
+    /// The file is moved.
+    ///
+    /// # Errors
+    /// Also if the user would then have more than `max_bytes` bytes.
+    pub(crate) async fn store_data(
+        &self,
+        data: &StoredData,
+        packed: &Path,
+        class_names: &[String],
+        max_bytes: u64,
+    ) -> Result<()> {
+        let (path, names_path) = (data_path(data.digest), class_names_path(data.digest));
+        write_whole(
+            &self.files.local(&names_path),
+            &serde_json::to_vec(class_names)?,
+        )?;
+        loop {
+            // Before the transaction, because it may take minutes.
+            self.files.publish(packed, &path).await?;
+            let names = self.files.local(&names_path);
+            self.files.publish(&names, &names_path).await?;
+            let mut transaction = self.database.exclusive().await?;
+            // Its last user may have deleted it meanwhile.
+            if !self.files.is_published(&path).await? {
+                continue;
+            }
+            check_quota(&mut transaction, data, max_bytes).await?;
+            // Also over one that is there, which may be damaged.
+            std::fs::rename(packed, self.files.local(&path))?;
+            crate::files::sync_folder(&self.files.local(&path))?;
+            add_data(&mut transaction, data).await?;
+            return Ok(transaction.commit().await?);
+        }
     }
 
     /// The data set with this digest that this user may use: the user's own, or a public one.
@@ -109,17 +123,6 @@ impl Home {
         Ok(u64::try_from(bytes)?)
     }
 
-    /// Whether a user has a data set.
-    pub(crate) async fn has_data(&self, digest: Digest, user: &str) -> Result<bool> {
-        let rows: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM data_sets WHERE digest = $1 AND owner = $2")
-                .bind(digest.to_string())
-                .bind(user)
-                .fetch_one(&self.database.pool)
-                .await?;
-        Ok(rows > 0)
-    }
-
     /// Whether a run of this user is on a data set.
     pub(crate) async fn is_data_used(&self, digest: Digest, user: &str) -> Result<bool> {
         let runs: i64 =
@@ -144,19 +147,69 @@ impl Home {
         Ok(deleted.rows_affected() == 1)
     }
 
-    /// Deletes the file of a data set that no user and no run needs any more. Not while one is stored.
+    /// Deletes the file of a data set that no user and no run needs any more.
     pub(crate) async fn drop_unused_data(&self, digest: Digest) -> Result<()> {
+        // Nobody adds it meanwhile.
+        let mut transaction = self.database.exclusive().await?;
         let needed: i64 = sqlx::query_scalar(
             "SELECT (SELECT COUNT(*) FROM data_sets WHERE digest = $1)
                   + (SELECT COUNT(*) FROM runs WHERE data = $1)",
         )
         .bind(digest.to_string())
-        .fetch_one(&self.database.pool)
+        .fetch_one(&mut *transaction)
         .await?;
         if needed == 0 {
-            let _ = std::fs::remove_file(self.data_file(digest));
-            let _ = std::fs::remove_file(self.class_names_file(digest));
+            self.files.delete(&data_path(digest)).await?;
+            self.files.delete(&class_names_path(digest)).await?;
         }
-        Ok(())
+        Ok(transaction.commit().await?)
     }
+}
+
+/// Refuses a data set that its owner's quota has no room for.
+async fn check_quota(
+    connection: &mut AnyConnection,
+    data: &StoredData,
+    max_bytes: u64,
+) -> Result<()> {
+    let others: i64 = sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM data_sets
+         WHERE owner = $1 AND digest <> $2",
+    )
+    .bind(&data.owner)
+    .bind(data.digest.to_string())
+    .fetch_one(connection)
+    .await?;
+    let left = max_bytes.saturating_sub(u64::try_from(others)?);
+    ensure!(
+        data.bytes <= left,
+        "it takes {} bytes, and {left} of the quota of {max_bytes} are left",
+        data.bytes
+    );
+    Ok(())
+}
+
+/// Adds a data set of a user, or changes its name, licence and visibility.
+async fn add_data(connection: &mut AnyConnection, data: &StoredData) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO data_sets
+           (digest, owner, name, kind, licence, is_public, bytes, train_images, test_images, classes, created_s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (digest, owner) DO UPDATE
+         SET name = excluded.name, licence = excluded.licence, is_public = excluded.is_public",
+    )
+    .bind(data.digest.to_string())
+    .bind(&data.owner)
+    .bind(&data.name)
+    .bind(&data.kind)
+    .bind(&data.licence)
+    .bind(i64::from(data.is_public))
+    .bind(i64::try_from(data.bytes)?)
+    .bind(i64::try_from(data.train_images)?)
+    .bind(i64::try_from(data.test_images)?)
+    .bind(i64::try_from(data.classes)?)
+    .bind(now_s())
+    .execute(connection)
+    .await?;
+    Ok(())
 }

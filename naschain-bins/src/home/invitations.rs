@@ -1,7 +1,7 @@
 //! Invitations, each for one new user: shown once, stored hashed.
 
 use anyhow::Result;
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::home::secrets::hash;
 use crate::home::{Home, now_s};
@@ -23,7 +23,7 @@ impl Home {
 
 /// Uses an invitation for this new user; false if it was never made, used, or has expired.
 pub(super) async fn use_invitation(
-    database: &mut SqliteConnection,
+    database: &mut AnyConnection,
     invitation: &str,
     user: &str,
 ) -> Result<bool> {

@@ -6,12 +6,18 @@
 
 pub(crate) mod data_sets;
 mod database;
+pub(crate) mod files;
+pub(crate) mod folders;
+mod hotkeys;
 mod invitations;
+pub(crate) mod leads;
+mod run_files;
 pub(crate) mod runs;
 mod secrets;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod users;
+pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -22,13 +28,25 @@ use tokio::sync::Semaphore;
 use crate::clock;
 use crate::files::create_folder;
 use crate::home::database::HomeDatabase;
+use crate::home::files::Files;
+use crate::journal::store::JournalPlace;
 
 /// What a genomaster with many runs stores, apart from the journals of the runs.
 pub(crate) struct Home {
     dir: PathBuf,
     database: HomeDatabase,
+    pub(crate) files: Files,
     /// Passwords that are hashed at a time: each takes 19 MiB and a core.
     hashing: Semaphore,
+}
+
+/// What genomasters with the same runs share; nothing, where there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedPlaces {
+    /// The server with the tables and the journals.
+    pub(crate) store: Option<JournalPlace>,
+    /// The folder or bucket with the files.
+    pub(crate) files: Option<String>,
 }
 
 /// Passwords that are hashed at a time, at most.
@@ -39,14 +57,16 @@ impl Home {
     ///
     /// # Errors
     /// If the folder cannot be written, or its database is of a later version.
-    pub(crate) async fn open(dir: &Path) -> Result<Home> {
+    pub(crate) async fn open(dir: &Path, shared: &SharedPlaces) -> Result<Home> {
         create_folder(dir)?;
         only_for_owner(dir)?;
         for part in ["runs", "data", "uploads"] {
             create_folder(&dir.join(part))?;
         }
-        let database = HomeDatabase::open(dir).await?;
+        let database = HomeDatabase::open(dir, shared.store.as_ref()).await?;
+        let files = Files::open(dir, shared.files.as_deref())?;
         Ok(Home {
+            files,
             dir: dir.to_owned(),
             database,
             hashing: Semaphore::new(MAX_HASHING),
@@ -72,18 +92,33 @@ impl Home {
 
     /// The folder of a run.
     pub(crate) fn run_dir(&self, run: Digest) -> PathBuf {
-        self.dir.join("runs").join(run.to_string())
+        self.files.local(&run_path(run))
     }
 
     /// The file of a data set, as [`naschain_train::PackedDataset`] describes it.
     pub(crate) fn data_file(&self, data: Digest) -> PathBuf {
-        self.dir.join("data").join(format!("{data}.data"))
+        self.files.local(&data_path(data))
     }
 
     /// The file of the names of a data set's classes.
     pub(crate) fn class_names_file(&self, data: Digest) -> PathBuf {
-        self.dir.join("data").join(format!("{data}.classes.json"))
+        self.files.local(&class_names_path(data))
     }
+}
+
+/// Where a data set is among the files of a home.
+pub(crate) fn data_path(data: Digest) -> String {
+    format!("data/{data}.data")
+}
+
+/// Where the names of its classes are.
+pub(crate) fn class_names_path(data: Digest) -> String {
+    format!("data/{data}.classes.json")
+}
+
+/// Where the files of a run are.
+pub(crate) fn run_path(run: Digest) -> String {
+    format!("runs/{run}")
 }
 
 /// Other users of this machine have no business here: there are hashes of passwords, and data.

@@ -8,8 +8,10 @@ use anyhow::{Result, bail};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
+use crate::home::folders::{NewFolder, add_folder};
+use crate::home::leads::set_leader;
 use crate::home::{Home, now_s};
 
 /// Whether a run goes on.
@@ -97,7 +99,13 @@ pub(crate) struct StoredRun {
     pub(crate) is_public: bool,
     pub(crate) status: RunStatus,
     pub(crate) created_s: i64,
+    /// The genomaster that leads it, where several share the database; none if it has ended or moves.
+    pub(crate) leader: Option<String>,
 }
+
+/// The columns of [`StoredRun`].
+const SELECT: &str = "SELECT runs.*, leads.genomaster AS leader
+    FROM runs LEFT JOIN leads ON leads.run = runs.id";
 
 /// Flags of `genomaster search` by name, without the dashes.
 pub(crate) type RunSettings = BTreeMap<String, serde_json::Value>;
@@ -127,7 +135,7 @@ pub(crate) struct RunFilter {
 }
 
 impl StoredRun {
-    fn from_row(row: &SqliteRow) -> Result<StoredRun> {
+    fn from_row(row: &AnyRow) -> Result<StoredRun> {
         let text = |column: &str| -> Result<String> { Ok(row.try_get(column)?) };
         Ok(StoredRun {
             number: row.try_get("number")?,
@@ -140,6 +148,7 @@ impl StoredRun {
             is_public: row.try_get::<i64, _>("is_public")? != 0,
             status: text("state")?.parse()?,
             created_s: row.try_get("created_s")?,
+            leader: row.try_get("leader")?,
         })
     }
 }
@@ -147,15 +156,18 @@ impl StoredRun {
 impl Home {
     /// Adds a run, whose `number` and `created_s` are set here, unless its owner has `max_open` runs
     /// that have not ended, or may not use its data any more. `has_data` says that everybody has it.
+    /// Its leader, if it has one, needs the folder to be known to the others.
     pub(crate) async fn add_run(
         &self,
         mut run: StoredRun,
+        folder: &NewFolder,
         max_open: u32,
         has_data: bool,
     ) -> Result<AddedRun> {
         run.created_s = now_s();
-        // One statement, so that requests at the same time cannot exceed the limit together, and data
-        // that is deleted meanwhile is noticed.
+        // So that requests at the same time cannot exceed the limit together, and data that is deleted
+        // meanwhile is noticed.
+        let mut transaction = self.database.exclusive().await?;
         let number: Option<i64> = sqlx::query_scalar(
             "INSERT INTO runs (number, id, owner, name, data, settings, miners, is_public, state, created_s)
              SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM runs), $1, $2, $3, $4, $5, $6, $7, $8, $9
@@ -177,8 +189,13 @@ impl Home {
         .bind(run.created_s)
         .bind(i64::from(max_open))
         .bind(i64::from(has_data))
-        .fetch_optional(&self.database.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
+        if let (Some(_), Some(leader)) = (number, &run.leader) {
+            add_folder(&mut transaction, folder).await?;
+            set_leader(&mut transaction, run.id, leader).await?;
+        }
+        transaction.commit().await?;
         Ok(match number {
             Some(number) => AddedRun::Added(StoredRun { number, ..run }),
             None if self.run(run.id).await?.is_some() => AddedRun::Exists,
@@ -189,7 +206,7 @@ impl Home {
 
     /// The run with this id.
     pub(crate) async fn run(&self, id: Digest) -> Result<Option<StoredRun>> {
-        let row = sqlx::query("SELECT * FROM runs WHERE id = $1")
+        let row = sqlx::query(&format!("{SELECT} WHERE id = $1"))
             .bind(id.to_string())
             .fetch_optional(&self.database.pool)
             .await?;
@@ -198,12 +215,12 @@ impl Home {
 
     /// Up to `limit` runs, the newest first.
     pub(crate) async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<StoredRun>> {
-        let rows = sqlx::query(
-            "SELECT * FROM runs
+        let rows = sqlx::query(&format!(
+            "{SELECT}
              WHERE ($1 = '' OR state = $1) AND ($2 = '' OR owner = $2)
                AND ($3 = '' OR is_public = 1 OR owner = $3) AND number < $4
-             ORDER BY number DESC LIMIT $5",
-        )
+             ORDER BY number DESC LIMIT $5"
+        ))
         .bind(filter.status.map_or("", RunStatus::name))
         .bind(filter.owner.as_deref().unwrap_or(""))
         .bind(filter.reader.as_deref().unwrap_or(""))
@@ -227,9 +244,9 @@ impl Home {
 
     /// The runs that have not ended, the oldest first.
     pub(crate) async fn open_runs(&self) -> Result<Vec<StoredRun>> {
-        let rows = sqlx::query(
-            "SELECT * FROM runs WHERE state IN ('running', 'paused', 'stopping') ORDER BY number",
-        )
+        let rows = sqlx::query(&format!(
+            "{SELECT} WHERE state IN ('running', 'paused', 'stopping') ORDER BY number"
+        ))
         .fetch_all(&self.database.pool)
         .await?;
         rows.iter().map(StoredRun::from_row).collect()
@@ -257,10 +274,20 @@ impl Home {
 
     /// Forgets a run; its folder stays.
     pub(crate) async fn delete_run(&self, id: Digest) -> Result<bool> {
-        let deleted = sqlx::query("DELETE FROM runs WHERE id = $1")
-            .bind(id.to_string())
-            .execute(&self.database.pool)
-            .await?;
-        Ok(deleted.rows_affected() == 1)
+        let mut transaction = self.database.exclusive().await?;
+        let mut deleted = 0;
+        for delete in [
+            "DELETE FROM leads WHERE run = $1",
+            "DELETE FROM run_folders WHERE run = $1",
+            "DELETE FROM runs WHERE id = $1",
+        ] {
+            let done = sqlx::query(delete)
+                .bind(id.to_string())
+                .execute(&mut *transaction)
+                .await?;
+            deleted = done.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(deleted == 1)
     }
 }

@@ -136,7 +136,7 @@ impl Home {
                 .bind(user)
                 .fetch_all(&self.database.pool)
                 .await?;
-        let info = |row: &sqlx::sqlite::SqliteRow| -> Result<TokenInfo> {
+        let info = |row: &sqlx::any::AnyRow| -> Result<TokenInfo> {
             let (hash, scopes): (String, String) = (row.try_get("hash")?, row.try_get("scopes")?);
             Ok(TokenInfo {
                 id: hash.chars().take(ID_DIGITS).collect(),

@@ -15,6 +15,8 @@ use crate::files::{create_folder, write_whole};
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
 
+/// Hexadecimal digits of an upload's id.
+const ID_DIGITS: usize = 32;
 const META_FILE: &str = "upload.json";
 const CONTENT_FILE: &str = "content";
 const RESULT_FILE: &str = "result.json";
@@ -68,9 +70,11 @@ impl Home {
         self.upload_dir(&upload.owner, &upload.id).join("work")
     }
 
-    /// Begins an upload; `id` and `created_s` are set here.
+    /// Begins an upload; `created_s` and the rest of `id`, which says how it begins, are set here.
     pub(crate) fn begin_upload(&self, mut upload: Upload) -> Result<Upload> {
-        upload.id = hex::encode(&random_bytes()?[..16]);
+        let drawn = hex::encode(random_bytes()?);
+        upload.id.extend(drawn.chars());
+        upload.id.truncate(ID_DIGITS);
         upload.created_s = now_s();
         let dir = self.upload_dir(&upload.owner, &upload.id);
         create_folder(&dir)?;
@@ -83,7 +87,7 @@ impl Home {
     /// The upload of this user with this id.
     pub(crate) fn upload(&self, owner: &str, id: &str) -> Option<Upload> {
         // No other text is part of a path.
-        let is_id = id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
+        let is_id = id.len() == ID_DIGITS && id.chars().all(|c| c.is_ascii_hexdigit());
         let meta = is_id.then(|| self.upload_dir(owner, id).join(META_FILE))?;
         serde_json::from_slice(&std::fs::read(meta).ok()?).ok()
     }

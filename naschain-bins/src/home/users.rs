@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::home::invitations::use_invitation;
 use crate::home::{Home, now_s};
@@ -78,7 +78,7 @@ impl User {
         self.used_ms >= u64::from(self.quota.max_hours) * 3_600_000
     }
 
-    fn from_row(row: &SqliteRow) -> Result<User> {
+    fn from_row(row: &AnyRow) -> Result<User> {
         let number = |column: &str| -> Result<i64> { Ok(row.try_get(column)?) };
         Ok(User {
             name: row.try_get("name")?,

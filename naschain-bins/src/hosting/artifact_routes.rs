@@ -1,7 +1,5 @@
 //! `/v1/runs/RUN/artifacts`: the files of a run, which `genomaster fetch` copies.
 
-use std::io::ErrorKind;
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,26 +13,14 @@ use utoipa::ToSchema;
 
 use crate::artifacts::front_model::FRONT_FILE;
 use crate::artifacts::history::HISTORY_FILE;
+use crate::home::run_path;
 use crate::hosting::caller::{Sender, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
 use crate::hosting::run_routes::readable;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
-use crate::server::ranges::{MAX_RANGE_BYTES, range_start, read_range, respond};
-
-/// What is in a run's folder and is for nobody else: its secret, its journal, which has a route of its
-/// own, and files of miners that are not complete.
-const PRIVATE: [&str; 6] = [
-    "secret",
-    "journal.sqlite",
-    "journal.sqlite-wal",
-    "journal.sqlite-shm",
-    "genomaster.lock",
-    "received",
-];
-/// Folders below that of the run, at most.
-const MAX_DEPTH: usize = 3;
+use crate::server::ranges::{FileRange, MAX_RANGE_BYTES, range_start, read_range, respond};
 
 /// A file of a run.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -54,32 +40,6 @@ pub(crate) struct ArtifactQuery {
     path: String,
 }
 
-/// The files in a folder, by path.
-fn files_in(dir: &FilePath) -> std::io::Result<Vec<Artifact>> {
-    let mut found = Vec::new();
-    let mut folders = vec![(dir.to_owned(), String::new(), 0)];
-    while let Some((folder, before, depth)) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if depth == 0 && PRIVATE.contains(&name.as_str()) {
-                continue;
-            }
-            let (kind, path) = (entry.file_type()?, format!("{before}{name}"));
-            if kind.is_dir() && depth < MAX_DEPTH {
-                folders.push((entry.path(), path + "/", depth + 1));
-            } else if kind.is_file() {
-                let bytes = entry.metadata()?.len();
-                found.push(Artifact { path, bytes });
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
-}
-
 /// Lists the files of a run: its settings, history, front, report and models.
 #[utoipa::path(get, path = "/v1/runs/{run}/artifacts", tag = "runs", params(("run" = String, Path)),
     security((), ("token" = [])), responses((status = 200, body = Vec<Artifact>), Refusals))]
@@ -89,10 +49,16 @@ pub(super) async fn list(
     Path(id): Path<String>,
 ) -> Reply<Json<Vec<Artifact>>> {
     let stored = readable(&host, &sender, &id).await?;
-    let dir = host.home.run_dir(stored.id);
-    let files = tokio::task::spawn_blocking(move || files_in(&dir)).await;
-    let files = files.map_err(|error| trouble(&error.into()))?;
-    files.map(Json).map_err(|error| trouble(&error.into()))
+    let files = host
+        .home
+        .run_files(stored.id, stored.status.is_open())
+        .await;
+    let files = files.map_err(|error| trouble(&error))?.into_iter();
+    Ok(Json(
+        files
+            .map(|(path, bytes)| Artifact { path, bytes })
+            .collect(),
+    ))
 }
 
 /// The history of a run: a line of JSON for each job that has ended.
@@ -151,21 +117,30 @@ async fn send(
 ) -> Reply<Response> {
     let stored = readable(host, sender, id).await?;
     let start = range_start(headers)?;
-    let dir = host.home.run_dir(stored.id);
+    let (home, is_open) = (&host.home, stored.status.is_open());
     let share = host.budget.share(MAX_RANGE_BYTES as usize).await?;
-    let read = move || {
-        // Only what is listed: no other path leads anywhere.
-        let is_listed = files_in(&dir).is_ok_and(|files| files.iter().any(|f| f.path == path));
-        if !is_listed {
-            let detail = format!("the run has no file {path:?}; GET artifacts lists them");
-            return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
-        }
-        read_range(&dir.join(&path), start).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => ErrorResponse::new(ProblemKind::BadQuery, error.to_string()),
-            _ => trouble(&error.into()),
-        })
+    let files = home.run_files(stored.id, is_open).await;
+    let files = files.map_err(|error| trouble(&error))?;
+    // Only what is listed: no other path leads anywhere.
+    let size = files.iter().find(|(file, _)| *file == path);
+    let Some((_, size)) = size else {
+        let detail = format!("the run has no file {path:?}; GET artifacts lists them");
+        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
     };
-    let read = tokio::task::spawn_blocking(read).await;
-    let range = read.map_err(|error| trouble(&error.into()))??;
+    if start >= *size {
+        let detail = format!("the range begins at {start}; the file has {size} bytes");
+        return Err(ErrorResponse::new(ProblemKind::BadQuery, detail));
+    }
+    let file = format!("{}/{path}", run_path(stored.id));
+    let range = if home.are_files_published(is_open) {
+        let read = home.files.published_range(&file, start, MAX_RANGE_BYTES);
+        let read = read.await;
+        read.map(|(bytes, size)| FileRange { bytes, start, size })
+    } else {
+        let file = home.files.local(&file);
+        let read = tokio::task::spawn_blocking(move || read_range(&file, start)).await;
+        read.map_err(anyhow::Error::from).and_then(|read| Ok(read?))
+    };
+    let range = range.map_err(|error| trouble(&error))?;
     Ok(respond(range, share))
 }

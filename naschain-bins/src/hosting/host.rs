@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
-use naschain_train::{DataName, Dataset};
+use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::dataset::in_memory;
-use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
+use crate::home::{Home, run_path};
 use crate::hosting::check_queue::UploadChecks;
+use crate::hosting::cluster::Cluster;
 use crate::hosting::hosted_run::{HostedRun, Opening};
 use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::hosting::sign_ins::SignInLimits;
 use crate::journal::run_folder::read_run;
+use crate::journal::store::JournalPlace;
 use crate::server::admitted::Admitted;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
@@ -36,10 +37,10 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct Host {
     pub(crate) home: Home,
     pub(crate) settings: HostSettings,
+    /// The other genomasters of this home, if its database is shared.
+    pub(crate) cluster: Option<Cluster>,
     /// Of requests that concern no run.
     pub(crate) auth: Arc<Authenticator>,
-    /// Held while a file of a data set is stored or deleted.
-    pub(super) storing: tokio::sync::Mutex<()>,
     /// Held while an upload begins, so that several together cannot exceed a quota.
     pub(super) beginning: tokio::sync::Mutex<()>,
     pub(crate) sign_ins: SignInLimits,
@@ -49,7 +50,7 @@ pub(crate) struct Host {
     pub(crate) appending: Mutex<BTreeSet<String>>,
     pub(crate) shares: Shares,
     /// Hotkeys that have passed an examination.
-    admitted: Arc<Admitted>,
+    pub(super) admitted: Arc<Admitted>,
     /// Users whose runs have used all the processor time that they may.
     pub(super) exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
@@ -60,7 +61,7 @@ pub(crate) struct Host {
     /// One run is opened at a time, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     /// The data sets of open runs.
-    datasets: tokio::sync::Mutex<BTreeMap<Digest, Weak<Dataset>>>,
+    pub(super) datasets: tokio::sync::Mutex<BTreeMap<Digest, Weak<Dataset>>>,
 }
 
 impl Host {
@@ -70,13 +71,14 @@ impl Host {
     pub(crate) async fn start(
         home: Home,
         settings: HostSettings,
+        cluster: Option<Cluster>,
         auth: Arc<Authenticator>,
     ) -> Result<Arc<Host>> {
         let host = Arc::new(Host {
             home,
             settings,
+            cluster,
             auth,
-            storing: tokio::sync::Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             sign_ins: SignInLimits::default(),
             budget: ResponseBudget::default(),
@@ -92,16 +94,25 @@ impl Host {
             datasets: tokio::sync::Mutex::default(),
         });
         host.home.remove_leftovers().await?;
-        for stored in host.home.open_runs().await? {
-            let (id, name) = (stored.id, stored.name.clone());
-            if let Err(error) = host.opened(stored).await {
-                tracing::error!("run {name} ({id}) cannot be opened: {error:#}");
+        let mut since_s = 0;
+        host.share_admitted(&mut since_s).await?;
+        if host.cluster.is_some() {
+            tokio::spawn(host.clone().spread_forever());
+        } else {
+            for stored in host.home.open_runs().await? {
+                let (id, name) = (stored.id, stored.name.clone());
+                if let Err(error) = host.opened(stored).await {
+                    tracing::error!("run {name} ({id}) cannot be opened: {error:#}");
+                }
             }
         }
         let counting = host.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(COUNT_INTERVAL).await;
+                if let Err(error) = counting.share_admitted(&mut since_s).await {
+                    tracing::error!("{error:#}");
+                }
                 if let Err(error) = counting.count_used().await {
                     tracing::error!("{error:#}");
                 }
@@ -119,6 +130,17 @@ impl Host {
         let mut runs: Vec<Arc<HostedRun>> = open.values().cloned().collect();
         runs.sort_by_key(|run| run.number);
         runs
+    }
+
+    /// How the ids of uploads begin, where several genomasters receive uploads.
+    pub(super) fn upload_prefix(&self) -> String {
+        let cluster = self.cluster.as_ref();
+        cluster.map_or(String::new(), |cluster| cluster.upload_prefix().to_owned())
+    }
+
+    /// Whether a run is open here.
+    pub(super) fn is_open(&self, id: Digest) -> bool {
+        self.open_run(id).is_some()
     }
 
     fn open_run(&self, id: Digest) -> Option<Arc<HostedRun>> {
@@ -139,11 +161,21 @@ impl Host {
         // It may have been deleted meanwhile.
         let stored = self.home.run(stored.id).await?;
         let stored = stored.context("the run was deleted")?;
+        if let Some(cluster) = &self.cluster {
+            let alive = cluster.alive();
+            let claimed = self.home.claim(stored.id, cluster.id(), &alive).await?;
+            ensure!(claimed, "another genomaster leads the run");
+            self.home.ensure_run_folder(stored.id).await?;
+        }
         let dir = self.home.run_dir(stored.id);
         let spec = read_run(&dir)?;
         let dataset = self.dataset(spec.data.digest, &spec.data.name).await?;
         let opening = Opening {
             stored,
+            journal: match &self.cluster {
+                Some(cluster) => JournalPlace::Assigned(cluster.journals.clone()),
+                None => JournalPlace::of_run(&dir),
+            },
             dir,
             spec,
             dataset,
@@ -171,9 +203,18 @@ impl Host {
         };
         if let Some(hosted) = hosted {
             hosted.close().await?;
+            if let Some(cluster) = &self.cluster {
+                self.home.release(id, cluster.id()).await?;
+            }
         }
         self.update_shares().await;
         Ok(())
+    }
+
+    /// Closes a run that another genomaster leads, or is to lead.
+    pub(super) async fn close_now(&self, id: Digest) -> Result<()> {
+        let _turn = self.opening.lock().await;
+        self.close(id).await
     }
 
     /// Closes all runs.
@@ -181,6 +222,9 @@ impl Host {
         let mut result = self.count_used().await;
         for hosted in self.open_runs() {
             result = result.and(hosted.close().await);
+        }
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
         }
         result
     }
@@ -202,38 +246,6 @@ impl Host {
         Ok(())
     }
 
-    /// The data set with this digest, which the genomaster has stored or which is the digits'.
-    pub(crate) async fn dataset(&self, digest: Digest, kind: &str) -> Result<Arc<Dataset>> {
-        // Locked while loading, so that runs that start together load it once.
-        let mut datasets = self.datasets.lock().await;
-        if let Some(dataset) = datasets.get(&digest).and_then(Weak::upgrade) {
-            return Ok(dataset);
-        }
-        datasets.retain(|_, dataset| dataset.strong_count() > 0);
-        let name: DataName = kind.parse()?;
-        let (file, keep_mib) = (self.home.data_file(digest), self.settings.keep_mib);
-        let names = std::fs::read(self.home.class_names_file(digest)).unwrap_or_default();
-        let load = move || -> Result<Dataset> {
-            if name == DataName::Digits {
-                return Ok(Dataset::digits());
-            }
-            let dataset = in_memory(Dataset::load_packed(name.to_string(), &file)?, keep_mib)?;
-            let names: Vec<String> = serde_json::from_slice(&names).unwrap_or_default();
-            if names.is_empty() {
-                return Ok(dataset);
-            }
-            Ok(dataset.with_class_names(names)?)
-        };
-        let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
-        let found = dataset.digest();
-        ensure!(
-            found == digest,
-            "the stored data set {digest} was changed: its digest is {found}; upload it again"
-        );
-        datasets.insert(digest, Arc::downgrade(&dataset));
-        Ok(dataset)
-    }
-
     /// Starts to follow a run, unless it has ended and its files are complete.
     async fn follow(self: &Arc<Host>, hosted: Arc<HostedRun>) {
         if !hosted.status().is_open() {
@@ -251,6 +263,7 @@ impl Host {
         let following = tokio::spawn(async move {
             let noted = async {
                 followed.await?;
+                host.home.publish_run(watched.id).await?;
                 let stopped = *watched.stop.borrow();
                 let ended = if stopped {
                     RunStatus::Stopped
@@ -279,11 +292,14 @@ impl Host {
         let running = |run: &&Arc<HostedRun>| {
             run.status() == RunStatus::Running && !self.has_used_up_hours(&run.owner)
         };
-        let active: Vec<String> = runs
+        let mut active: Vec<String> = runs
             .iter()
             .filter(running)
             .map(|r| r.owner.clone())
             .collect();
+        if let Some(cluster) = &self.cluster {
+            active.extend(cluster.users_elsewhere());
+        }
         let mut weights = BTreeMap::new();
         for owner in &active {
             let user = self.home.user(owner).await.ok().flatten();
@@ -328,15 +344,6 @@ impl Host {
         Ok(true)
     }
 
-    /// Forgets a data set of a user, and deletes its file if nobody needs it any more.
-    /// False if the user has none, or a run on it.
-    pub(crate) async fn delete_data(&self, digest: Digest, user: &str) -> Result<bool> {
-        let _turn = self.storing.lock().await;
-        let deleted = self.home.delete_data(digest, user).await?;
-        self.home.drop_unused_data(digest).await?;
-        Ok(deleted)
-    }
-
     /// Deletes a run with its folder.
     pub(crate) async fn delete(&self, stored: &StoredRun) -> Result<()> {
         // Nobody opens it meanwhile.
@@ -358,7 +365,13 @@ impl Host {
             Ok(())
         };
         tokio::task::spawn_blocking(remove).await??;
-        let _turn = self.storing.lock().await;
+        if let Some(cluster) = &self.cluster {
+            cluster.journals.delete(stored.id).await?;
+            self.home
+                .files
+                .delete_published(&run_path(stored.id))
+                .await?;
+        }
         self.home.drop_unused_data(stored.data).await
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use axum::Router;
 use naschain_core::Digest;
-use naschain_run::{RunSecret, RunSpec};
+use naschain_run::RunSpec;
 use naschain_train::{Dataset, Device};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,7 +16,6 @@ use crate::artifacts::history::count_jobs;
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::deliveries::Deliveries;
-use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
 use crate::hosting::settings::HostSettings;
 use crate::journal::folder_lock::FolderLock;
@@ -61,6 +60,7 @@ pub(crate) struct HostedRun {
 pub(super) struct Opening {
     pub(super) stored: StoredRun,
     pub(super) dir: PathBuf,
+    pub(super) journal: JournalPlace,
     pub(super) spec: RunSpec,
     pub(super) dataset: Arc<Dataset>,
     /// Of the genomaster, whose limits the run shares.
@@ -76,6 +76,7 @@ impl HostedRun {
         let Opening {
             stored,
             dir,
+            journal,
             spec,
             dataset,
             auth: shared_auth,
@@ -102,7 +103,6 @@ impl HostedRun {
         let mut settings = host.coordinator.clone();
         settings.secret = read_secret(&dir, &spec)?;
         settings.history_jobs = count_jobs(&dir)?;
-        let journal = JournalPlace::of_run(&dir);
         let coordinator = Coordinator::open_with(journal, spec.clone(), settings).await?;
         let mut options = host.options;
         // The referee and every miner must come to the same bits.
@@ -189,19 +189,4 @@ impl HostedRun {
         );
         closed
     }
-}
-
-/// Creates the folder of a run.
-pub(crate) fn create_folder_of(
-    home: &Home,
-    spec: &RunSpec,
-    secret: Option<RunSecret>,
-) -> Result<()> {
-    let dir = home.run_dir(spec.digest());
-    // Before run.json: a folder with it has everything that the run needs.
-    if let Some(secret) = secret {
-        crate::journal::secret::store_secret(&dir, secret)?;
-    }
-    crate::journal::run_folder::create_or_check(spec.clone(), &dir)?;
-    Ok(())
 }

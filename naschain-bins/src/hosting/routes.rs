@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::hosting::host::Host;
 use crate::hosting::openapi::{Document, respond};
+use crate::hosting::proxy::{SentOn, recognise, to_leader, to_receiver};
 use crate::hosting::{
     account_routes, artifact_routes, data_routes, forward, run_changes, run_creation, run_routes,
     upload_routes,
@@ -36,14 +37,22 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         upload_routes::delete
     ));
     let (streamed, streamed_document) = streamed.split_for_parts();
-    let streamed = streamed.route_layer(from_fn_with_state(host.auth.clone(), check_address));
+    let streamed = streamed
+        .route_layer(from_fn_with_state(host.clone(), to_receiver))
+        .route_layer(from_fn_with_state(host.auth.clone(), check_address));
     let (users, mut document) = user_routes().split_for_parts();
+    let (runs, run_document) = run_routes().split_for_parts();
+    document.merge(run_document);
     document.merge(streamed_document);
     let document = document.to_pretty_json().unwrap_or_default();
     let signed = Router::new()
         .route("/v1/assignments", post(assign))
         .route_layer(from_fn_with_state(host.auth.clone(), authenticate));
+    let of_genomasters = Router::new().route("/cluster/assignments", post(assign_for_another));
+    let runs = runs.route_layer(from_fn_with_state(host.clone(), to_leader));
     let limited = users
+        .merge(runs)
+        .merge(of_genomasters)
         .route(
             "/v1/openapi.json",
             get(move || async move { respond(&document) }),
@@ -56,6 +65,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
     // Each run's own routes check more, but only after the run was found.
     let of_runs = Router::new()
         .route("/v1/runs/{run}/{*rest}", any(forward::forward))
+        .route_layer(from_fn_with_state(host.clone(), to_leader))
         .route("/v1/data/{digest}", get(forward::data))
         .route_layer(from_fn_with_state(host.auth.clone(), check_address));
     signed
@@ -68,6 +78,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
             let detail = "this path does not support this method";
             ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
+        .layer(from_fn_with_state(host.clone(), recognise))
         .with_state(host)
 }
 
@@ -75,6 +86,18 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
 fn user_routes() -> OpenApiRouter<Arc<Host>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(run_creation::create, run_routes::list))
+        .routes(routes!(account_routes::register))
+        .routes(routes!(account_routes::make_token, account_routes::tokens))
+        .routes(routes!(account_routes::revoke))
+        .routes(routes!(account_routes::me))
+        .routes(routes!(data_routes::list))
+        .routes(routes!(data_routes::delete))
+        .routes(routes!(upload_routes::create, upload_routes::list))
+}
+
+/// The routes of one run, which the genomaster that leads it answers.
+fn run_routes() -> OpenApiRouter<Arc<Host>> {
+    OpenApiRouter::new()
         .routes(routes!(run_routes::show, run_changes::delete))
         .routes(routes!(run_changes::pause))
         .routes(routes!(run_changes::resume))
@@ -84,13 +107,6 @@ fn user_routes() -> OpenApiRouter<Arc<Host>> {
         .routes(routes!(artifact_routes::read))
         .routes(routes!(artifact_routes::history))
         .routes(routes!(artifact_routes::models))
-        .routes(routes!(account_routes::register))
-        .routes(routes!(account_routes::make_token, account_routes::tokens))
-        .routes(routes!(account_routes::revoke))
-        .routes(routes!(account_routes::me))
-        .routes(routes!(data_routes::list))
-        .routes(routes!(data_routes::delete))
-        .routes(routes!(upload_routes::create, upload_routes::list))
 }
 
 async fn identity(State(host): State<Arc<Host>>) -> Json<Identity> {
@@ -118,6 +134,22 @@ async fn index() -> String {
          /healthz          whether this genomaster is there\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+/// A run of this genomaster that has work for a miner of another one.
+async fn assign_for_another(
+    State(host): State<Arc<Host>>,
+    sent_on: Option<Extension<SentOn>>,
+    Body(request): Body<AssignmentRequest>,
+) -> Reply<Json<AssignmentReply>> {
+    if sent_on.is_none() {
+        return Err(ErrorResponse::new(
+            ProblemKind::NotFound,
+            "there is no such path",
+        ));
+    }
+    let found = host.find(&request, false).await;
+    Ok(Json(found.unwrap_or(AssignmentReply::Wait)))
 }
 
 /// `POST /v1/assignments`: a run that has work for the miner.

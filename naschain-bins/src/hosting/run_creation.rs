@@ -7,17 +7,17 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use naschain_core::Digest;
-use naschain_run::{ProblemKind, RunSecret, RunSpec};
+use naschain_run::{ProblemKind, RunSpec};
 use naschain_train::Dataset;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::home::folders::NewFolder;
 use crate::home::runs::{AddedRun, RunSettings, RunStatus, StoredRun};
 use crate::home::tokens::Scope;
 use crate::home::users::User;
 use crate::hosting::caller::{Sender, trouble, whole, wrong};
 use crate::hosting::host::Host;
-use crate::hosting::hosted_run::create_folder_of;
 use crate::hosting::openapi::Refusals;
 use crate::hosting::planning::planned;
 use crate::hosting::run_routes::RunInfo;
@@ -101,9 +101,9 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         .await
         .map_err(|error| trouble(&error))?;
     let is_digits = kind == DIGITS;
-    let (spec, secret) = specified(host, &new, kind, dataset).await?;
-    check_miners(host, listed, &spec)?;
-    let id = spec.digest();
+    let folder = specified(host, &new, kind, dataset).await?;
+    check_miners(host, listed, &folder.spec)?;
+    let id = folder.spec.digest();
     let run = StoredRun {
         number: 0,
         id,
@@ -115,8 +115,9 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         is_public: new.public,
         status: RunStatus::Running,
         created_s: 0,
+        leader: host.cluster.as_ref().map(|cluster| cluster.id().to_owned()),
     };
-    let added = host.home.add_run(run, limit, is_digits).await;
+    let added = host.home.add_run(run, &folder, limit, is_digits).await;
     let stored = match added.map_err(|error| trouble(&error))? {
         AddedRun::Added(stored) => stored,
         AddedRun::TooMany => return Err(too_many_runs(user)),
@@ -133,7 +134,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
     let create = move || {
         // What a run that was deleted may have left. Nobody else has this id now.
         let _ = std::fs::remove_dir_all(dir);
-        create_folder_of(&creating.home, &spec, secret)
+        creating.home.create_run_folder(&folder)
     };
     let created = tokio::task::spawn_blocking(create).await;
     let created = created
@@ -171,7 +172,7 @@ async fn specified(
     new: &NewRun,
     kind: String,
     dataset: Arc<Dataset>,
-) -> Reply<(RunSpec, Option<RunSecret>)> {
+) -> Reply<NewFolder> {
     let (settings, is_signed) = (new.settings.clone(), host.auth.hotkey().is_some());
     let trainer = Trainer {
         options: host.settings.options,
@@ -179,9 +180,9 @@ async fn specified(
     };
     // On a thread of its own: it draws the data's split.
     let planned = move || {
-        let planned = planned(&settings, &kind, &dataset, is_signed)?;
-        trainer.check_memory(&planned.0)?;
-        anyhow::Ok(planned)
+        let (spec, secret) = planned(&settings, &kind, &dataset, is_signed)?;
+        trainer.check_memory(&spec)?;
+        anyhow::Ok(NewFolder { spec, secret })
     };
     let planned = tokio::task::spawn_blocking(planned).await;
     let planned = planned.map_err(|error| trouble(&error.into()))?;

@@ -4,12 +4,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use crate::files::write_whole;
 use crate::home::data_sets::StoredData;
 use crate::home::uploads::{Upload, UploadResult};
 use crate::hosting::host::Host;
@@ -90,24 +89,9 @@ impl Host {
             classes: checked.classes,
             created_s: 0,
         };
-        let _storing = self.storing.lock().await;
-        // Again: another upload may have been stored meanwhile.
-        let used = self.home.stored_bytes(&user.name).await?;
-        let is_new = !self.home.has_data(data.digest, &user.name).await?;
-        ensure!(
-            !is_new || used.saturating_add(data.bytes) <= user.quota.max_bytes,
-            "it takes {} bytes, and {} of the quota of {} are left",
-            data.bytes,
-            user.quota.max_bytes.saturating_sub(used),
-            user.quota.max_bytes
-        );
-        // Also over one that is there, which may be damaged.
-        let file = self.home.data_file(data.digest);
-        let names = serde_json::to_vec(&checked.class_names)?;
-        write_whole(&self.home.class_names_file(data.digest), &names)?;
-        std::fs::rename(work.join("packed"), &file)?;
-        crate::files::sync_folder(&file)?;
-        self.home.add_data(&data).await?;
+        let (packed, names) = (work.join("packed"), &checked.class_names);
+        let quota = user.quota.max_bytes;
+        self.home.store_data(&data, &packed, names, quota).await?;
         tracing::info!(
             "{} has data set {} ({})",
             data.owner,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body as RequestBody;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
@@ -21,6 +21,7 @@ use crate::home::uploads::{Upload, UploadResult};
 use crate::hosting::caller::{Sender, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
+use crate::hosting::proxy::ask_others;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::Body;
@@ -197,7 +198,7 @@ pub(super) async fn create(
         ));
     }
     let begun = host.home.begin_upload(Upload {
-        id: String::new(),
+        id: host.upload_prefix(),
         owner: user.name,
         name: new.name,
         file_name: new.file_name,
@@ -219,12 +220,16 @@ pub(super) async fn create(
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     sender: Sender,
+    request: Request,
 ) -> Reply<Json<Vec<UploadInfo>>> {
     let user = sender.needs(Scope::Data)?;
     let uploads = host.home.uploads(&user.name);
-    Ok(Json(
-        uploads.iter().map(|upload| info(&host, upload)).collect(),
-    ))
+    let mut uploads: Vec<UploadInfo> = uploads.iter().map(|upload| info(&host, upload)).collect();
+    for response in ask_others(&host, request).await {
+        let elsewhere: Vec<UploadInfo> = serde_json::from_slice(&response).unwrap_or_default();
+        uploads.extend(elsewhere);
+    }
+    Ok(Json(uploads))
 }
 
 /// Where an upload stands. `Upload-Offset` says where to go on.

@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use naschain_consensus::MinerId;
 
-/// Maximum number of hotkeys; beyond it, the one that was admitted first is forgotten and examined
+/// Most hotkeys; beyond it, the one that was admitted first is forgotten and examined
 /// again. Each has cost a training.
-const MAX_ADMITTED: usize = 20_000;
+pub(crate) const MAX_ADMITTED: usize = 20_000;
 
-/// Hotkeys that need no further examination as long as this process runs.
+/// Hotkeys that need no further examination.
 #[derive(Default)]
 pub(crate) struct Admitted(Mutex<Remembered>);
 
@@ -18,6 +18,8 @@ struct Remembered {
     miners: BTreeSet<MinerId>,
     /// The same, the oldest first.
     oldest: VecDeque<MinerId>,
+    /// Those that the home's database does not have yet.
+    new: Vec<MinerId>,
 }
 
 impl Admitted {
@@ -30,11 +32,23 @@ impl Admitted {
         self.lock().miners.contains(miner)
     }
 
-    /// Admits a hotkey.
+    /// Admits a hotkey that has passed an examination here.
     pub(super) fn add(&self, miner: MinerId) {
+        if self.remember(miner.clone()) {
+            self.lock().new.push(miner);
+        }
+    }
+
+    /// Takes the hotkeys that have passed an examination here since the last call.
+    pub(crate) fn take_new(&self) -> Vec<MinerId> {
+        std::mem::take(&mut self.lock().new)
+    }
+
+    /// Admits a hotkey; false if it was known.
+    pub(crate) fn remember(&self, miner: MinerId) -> bool {
         let mut known = self.lock();
         if !known.miners.insert(miner.clone()) {
-            return;
+            return false;
         }
         known.oldest.push_back(miner);
         if known.oldest.len() > MAX_ADMITTED
@@ -42,6 +56,7 @@ impl Admitted {
         {
             known.miners.remove(&first);
         }
+        true
     }
 }
 

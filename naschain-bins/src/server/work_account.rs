@@ -23,6 +23,8 @@ pub(crate) struct WorkAccount {
     begun: Mutex<BTreeMap<LeaseId, Instant>>,
     /// Time of ended leases that is not in the database yet.
     used_ms: AtomicU64,
+    /// Work that was handed out and that other genomasters have not been told.
+    new_work: AtomicU64,
 }
 
 impl WorkAccount {
@@ -33,6 +35,7 @@ impl WorkAccount {
             shares,
             begun: Mutex::default(),
             used_ms: AtomicU64::new(0),
+            new_work: AtomicU64::new(0),
         }
     }
 
@@ -42,6 +45,7 @@ impl WorkAccount {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         shares.charge(&self.user, work);
         drop(shares);
+        self.new_work.fetch_add(work, Ordering::Relaxed);
         let mut begun = self.begun();
         begun.insert(job.lease, clock::now());
         if begun.len() > MAX_LEASES {
@@ -60,6 +64,11 @@ impl WorkAccount {
     /// Takes the time that was used since the last call.
     pub(crate) fn take_used_ms(&self) -> u64 {
         self.used_ms.swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes the work that was handed out since the last call, in FLOPs.
+    pub(crate) fn take_new_work(&self) -> u64 {
+        self.new_work.swap(0, Ordering::Relaxed)
     }
 
     fn begun(&self) -> MutexGuard<'_, BTreeMap<LeaseId, Instant>> {

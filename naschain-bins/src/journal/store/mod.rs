@@ -1,7 +1,8 @@
 //! Stores of a run's journal: a file, or a PostgreSQL server that several genomasters share.
 
+mod assigned;
 mod file_watch;
-mod postgres;
+pub(crate) mod postgres;
 mod rows;
 mod sqlite;
 
@@ -18,6 +19,7 @@ use naschain_core::Digest;
 
 use naschain_run::{Entry, JournalHead, RunSecret};
 
+pub(crate) use crate::journal::store::assigned::AssignedJournals;
 use crate::journal::store::postgres::PostgresStore;
 pub(crate) use crate::journal::store::rows::Snapshot;
 use crate::journal::store::sqlite::SqliteStore;
@@ -109,12 +111,14 @@ impl Store {
 }
 
 /// Location of a journal.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum JournalPlace {
     /// In a SQLite file.
     File(PathBuf),
     /// On a PostgreSQL server, as a URL.
     Postgres(String),
+    /// On the PostgreSQL server of a home that several genomasters share.
+    Assigned(AssignedJournals),
 }
 
 impl JournalPlace {
@@ -138,6 +142,10 @@ impl JournalPlace {
                 let store = postgres::lead(url, run).await?;
                 store.map(|store| Store(Database::Postgres(store)))
             }
+            JournalPlace::Assigned(journals) => {
+                let store = journals.lead(run).await?;
+                store.map(|store| Store(Database::Postgres(store)))
+            }
         })
     }
 
@@ -145,7 +153,7 @@ impl JournalPlace {
     /// drawn first. A file has one genomaster, which uses what it has drawn.
     pub async fn share_secret(&self, settings: Digest, drawn: RunSecret) -> Result<RunSecret> {
         match self {
-            JournalPlace::File(_) => Ok(drawn),
+            JournalPlace::File(_) | JournalPlace::Assigned(_) => Ok(drawn),
             JournalPlace::Postgres(url) => postgres::share_secret(url, settings, drawn).await,
         }
     }
@@ -154,7 +162,10 @@ impl JournalPlace {
     pub async fn read(&self, run: Digest) -> Result<Store> {
         Ok(Store(match self {
             JournalPlace::File(path) => Database::Sqlite(sqlite::read(path).await?),
-            JournalPlace::Postgres(url) => Database::Postgres(postgres::read(url, run).await?),
+            JournalPlace::Postgres(url) => {
+                Database::Postgres(postgres::read(postgres::pool(url, 1)?, run).await?)
+            }
+            JournalPlace::Assigned(journals) => Database::Postgres(journals.read(run).await?),
         }))
     }
 }
@@ -212,6 +223,7 @@ impl fmt::Display for JournalPlace {
                 let (_, host) = address.rsplit_once('@').unwrap_or(("", address));
                 write!(f, "postgres://{host}")
             }
+            JournalPlace::Assigned(_) => f.write_str("the genomasters' database"),
         }
     }
 }
@@ -234,7 +246,8 @@ mod tests {
         assert_eq!(format!("{place} {place:?}").matches("secret").count(), 0);
         assert_eq!(place.to_string(), "postgres://db.example:5433/runs");
         let file: JournalPlace = "runs/a/journal.sqlite".parse().unwrap();
-        assert_eq!(file, JournalPlace::of_run(Path::new("runs/a")));
+        let of_run = JournalPlace::of_run(Path::new("runs/a"));
+        assert_eq!(file.to_string(), of_run.to_string());
         let error = "mysql://x/y".parse::<JournalPlace>().unwrap_err();
         assert!(error.contains("mysql:// is neither"), "{error}");
     }

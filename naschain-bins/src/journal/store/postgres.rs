@@ -1,16 +1,16 @@
 //! A journal on a PostgreSQL server, which several genomasters share and one of them leads.
 //!
-//! The leader holds a session-level advisory lock and writes in the same session: the server gives
-//! the lock to another session only after this one and its last transaction have ended. A
-//! connection pooler could break this rule, so every append also names the leader's term, which the
-//! next leader increments.
+//! Each leader has a term, one more than that of the leader before, and every append names it: from the
+//! moment at which another genomaster has begun its term, the former leader writes nothing. Who may
+//! begin one is decided by a session-level advisory lock or, for a genomaster with many runs, by the
+//! table of leaders in its home's database: a lock for each run would need a connection for each.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_core::Digest;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::journal::store::rows::{self, Snapshot};
@@ -50,7 +50,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) struct PostgresStore {
-    connection: PgConnection,
+    pool: PgPool,
+    /// Its session has the leader's lock, if there is one.
+    lock: Option<PgConnection>,
     run: String,
     term: i64,
     /// The last entry that this genomaster wrote, which must stay the last.
@@ -85,11 +87,50 @@ pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>
         .await
         .context("cannot write to the journal in PostgreSQL")?;
     Ok(Some(PostgresStore {
-        connection,
+        pool: pool(url, 1)?,
+        lock: Some(connection),
         run,
         term,
         written: None,
     }))
+}
+
+/// Leads a run with connections of this pool if the home's database says that this genomaster does.
+pub(super) async fn lead_assigned(
+    pool: &PgPool,
+    run: Digest,
+    genomaster: &str,
+) -> Result<Option<PostgresStore>> {
+    let run = run.to_string();
+    let next_term = "INSERT INTO naschain_leader (run, term)
+        SELECT $1, 1 FROM naschain_home.leads WHERE run = $1 AND genomaster = $2
+        ON CONFLICT (run) DO UPDATE SET term = naschain_leader.term + 1 RETURNING term";
+    let term = sqlx::query_scalar(next_term)
+        .bind(&run)
+        .bind(genomaster)
+        .fetch_optional(pool);
+    let term: Option<i64> = tokio::time::timeout(STATEMENT_TIMEOUT, term)
+        .await
+        .context("PostgreSQL did not answer in time")?
+        .context("cannot write to the journal in PostgreSQL")?;
+    Ok(term.map(|term| PostgresStore {
+        pool: pool.clone(),
+        lock: None,
+        run,
+        term,
+        written: None,
+    }))
+}
+
+/// Deletes the journal of a run.
+pub(super) async fn delete(pool: &PgPool, run: Digest) -> Result<()> {
+    for table in ["naschain_journal", "naschain_snapshot", "naschain_leader"] {
+        sqlx::query(&format!("DELETE FROM {table} WHERE run = $1"))
+            .bind(run.to_string())
+            .execute(pool)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Stores a secret unless there is one for these settings, and returns the stored one.
@@ -118,10 +159,10 @@ pub(super) async fn share_secret(
     Ok(RunSecret(secret.0))
 }
 
-pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {
-    let connection = connect(url).await?;
+pub(super) async fn read(pool: PgPool, run: Digest) -> Result<PostgresStore> {
     Ok(PostgresStore {
-        connection,
+        pool,
+        lock: None,
         run: run.to_string(),
         // Terms start at 1, so nothing can be written with this one.
         term: 0,
@@ -129,7 +170,23 @@ pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {
     })
 }
 
-async fn connect(url: &str) -> Result<PgConnection> {
+/// Up to this many connections, opened when they are needed.
+pub(super) fn pool(url: &str, connections: u32) -> Result<PgPool> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(STATEMENT_TIMEOUT);
+    Ok(pool.connect_lazy_with(options(url)?))
+}
+
+/// A connection of its own, for locks.
+pub(crate) async fn connect(url: &str) -> Result<PgConnection> {
+    let connected = tokio::time::timeout(STATEMENT_TIMEOUT, options(url)?.connect()).await;
+    connected
+        .context("PostgreSQL did not answer in time")?
+        .context("cannot connect to PostgreSQL")
+}
+
+fn options(url: &str) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url)
         // The error is dropped, because it could quote the URL, which may contain a password.
         .map_err(|_| anyhow::anyhow!("the store's URL is not postgres://USER@HOST/DATABASE"))?
@@ -142,13 +199,10 @@ async fn connect(url: &str) -> Result<PgConnection> {
             ("idle_in_transaction_session_timeout", "10000"),
             ("client_min_messages", "warning"),
         ]);
-    let connected = tokio::time::timeout(STATEMENT_TIMEOUT, options.connect()).await;
-    connected
-        .context("PostgreSQL did not answer in time")?
-        .context("cannot connect to PostgreSQL")
+    Ok(options)
 }
 
-async fn make_tables(connection: &mut PgConnection) -> Result<()> {
+pub(super) async fn make_tables(connection: &mut PgConnection) -> Result<()> {
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(TABLES_LOCK)
@@ -200,8 +254,7 @@ impl PostgresStore {
             .bind(column(entries, |entry| entry.feed.as_deref()))
             .bind(before.number as i64)
             .bind(before.hash.to_string());
-        let inserted =
-            tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&mut self.connection)).await;
+        let inserted = tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&self.pool)).await;
         Ok(inserted
             .context("PostgreSQL did not answer in time")??
             .rows_affected())
@@ -216,7 +269,7 @@ impl PostgresStore {
             .bind(&self.run)
             .bind(after as i64)
             .bind(limit as i64)
-            .fetch_all(&mut self.connection)
+            .fetch_all(&self.pool)
             .await
             .context("cannot read the journal in PostgreSQL")?;
         rows.into_iter().map(rows::entry).collect()
@@ -227,7 +280,7 @@ impl PostgresStore {
                 ORDER BY number DESC LIMIT 1";
         let last: Option<i64> = sqlx::query_scalar(select)
             .bind(&self.run)
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(&self.pool)
             .await
             .context("cannot read the journal in PostgreSQL")?;
         Ok(last.map(|ms| ms as u64))
@@ -244,7 +297,7 @@ impl PostgresStore {
             .bind(&self.run)
             .bind(first as i64)
             .bind(limit as i64)
-            .fetch_all(&mut self.connection);
+            .fetch_all(&self.pool);
         let rows = tokio::time::timeout(STATEMENT_TIMEOUT, rows).await;
         let rows = rows.context("PostgreSQL did not answer in time")??;
         Ok(rows.into_iter().map(rows::published).collect())
@@ -269,7 +322,7 @@ impl PostgresStore {
                 FROM naschain_snapshot WHERE run = $1";
         let row = sqlx::query_as(select)
             .bind(&self.run)
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(&self.pool)
             .await?;
         row.map(rows::snapshot).transpose()
     }
@@ -292,7 +345,7 @@ impl PostgresStore {
             .bind(&snapshot.format)
             .bind(snapshot.digest.to_string())
             .bind(&snapshot.bytes)
-            .execute(&mut self.connection);
+            .execute(&self.pool);
         let replaced = tokio::time::timeout(SNAPSHOT_TIMEOUT, replace).await;
         replaced
             .context("PostgreSQL did not answer in time")?
@@ -308,7 +361,7 @@ impl PostgresStore {
         let select = sqlx::query_as(select)
             .bind(&self.run)
             .bind(written.map_or(0, |written| written.number as i64))
-            .fetch_optional(&mut self.connection);
+            .fetch_optional(&self.pool);
         let row: Option<(i64, Option<String>)> =
             tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
                 .await
@@ -331,6 +384,13 @@ impl PostgresStore {
     }
 
     pub(super) async fn close(self) -> Result<()> {
-        Ok(self.connection.close().await?)
+        match self.lock {
+            Some(lock) => {
+                // The lock last: the next leader begins after the last write.
+                self.pool.close().await;
+                Ok(lock.close().await?)
+            }
+            None => Ok(()),
+        }
     }
 }

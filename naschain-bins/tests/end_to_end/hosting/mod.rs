@@ -1,6 +1,7 @@
 //! A genomaster with many runs: `genomaster serve --home`.
 
 mod access;
+mod cluster;
 mod openapi;
 mod runs;
 mod uploads;
@@ -26,6 +27,8 @@ const SHORT: [&str; 4] = [
 struct Home {
     dir: PathBuf,
     wallets: Option<Wallets>,
+    /// The flags of what several genomasters share.
+    shared: Vec<String>,
 }
 
 impl Home {
@@ -33,6 +36,7 @@ impl Home {
         Home {
             dir: folder(test),
             wallets: None,
+            shared: Vec::new(),
         }
     }
 
@@ -53,6 +57,11 @@ impl Home {
     fn add(&self, name: &str, more: &[&str]) -> String {
         let mut command = genomaster();
         command.args(["user", "add", name]).args(more);
+        command.args(
+            self.shared
+                .iter()
+                .filter(|flag| flag.starts_with("--store")),
+        );
         let added = command.arg("--home").arg(self.path()).output().unwrap();
         let token = succeeded(added).trim().to_owned();
         std::fs::write(self.token_file(name), &token).unwrap();
@@ -64,8 +73,14 @@ impl Home {
     }
 
     fn serve(&self, port: u16, more: &[&str]) -> Server {
+        self.serve_in(&self.path(), port, more)
+    }
+
+    /// A genomaster with its home in this folder.
+    fn serve_in(&self, folder: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
-        command.arg("serve").arg("--home").arg(self.path());
+        command.arg("serve").arg("--home").arg(folder);
+        command.args(&self.shared);
         match &self.wallets {
             Some(wallets) => command.args(wallets.flags("genomaster")),
             None => command.arg("--unsigned"),

@@ -28,6 +28,7 @@ fn audit(dir: &Path, place: &JournalPlace, more: &[&str]) -> Output {
     match place {
         JournalPlace::File(path) => command.arg("--store").arg(path),
         JournalPlace::Postgres(url) => command.arg("--store").arg(url),
+        JournalPlace::Assigned(_) => panic!("these tests have no such place"),
     };
     command.output().unwrap()
 }
