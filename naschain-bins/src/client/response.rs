@@ -1,5 +1,7 @@
 //! Reads responses of a genomaster up to a size limit, because the server is untrusted.
 
+use std::time::Duration;
+
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
@@ -12,25 +14,54 @@ pub(super) const MAX_OBJECT_BYTES: usize = 1 << 20;
 /// Maximum size of a page of jobs or journal entries, and of a front. Earlier genomasters send
 /// larger pages than this one.
 pub(super) const MAX_PAGE_BYTES: usize = 32 << 20;
+/// Seconds that a run takes to move to another genomaster, at most.
+const MAX_MOVE_S: u32 = 15;
 /// Maximum size of a problem document.
 const MAX_PROBLEM_BYTES: usize = 64 << 10;
 
 /// Sends a request; a response with an error status is an error.
 pub(super) async fn checked(call: reqwest::RequestBuilder) -> Result<Response, ClientError> {
+    answered(call).await?.map_err(error_of)
+}
+
+/// The same, again as long as the run is moving from one genomaster to another.
+pub(super) async fn patiently(call: reqwest::RequestBuilder) -> Result<Response, ClientError> {
+    for _ in 0..MAX_MOVE_S {
+        let Some(again) = call.try_clone() else { break };
+        match answered(again).await? {
+            Err(problem) if problem.kind == ProblemKind::Standby => {}
+            answer => return answer.map_err(error_of),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    checked(call).await
+}
+
+/// The response to a request, or the problem that it describes.
+async fn answered(call: reqwest::RequestBuilder) -> Result<Result<Response, Problem>, ClientError> {
     let mut response = call.send().await.map_err(unavailable)?;
     let status = response.status();
     if status.is_success() {
-        return Ok(response);
+        return Ok(Ok(response));
     }
     let problem = body(&mut response, MAX_PROBLEM_BYTES).await?;
     match serde_json::from_slice::<Problem>(&problem).map(shown) {
-        Ok(problem) if status.is_client_error() && !is_temporary(&problem) => {
-            Err(ClientError::Refused(problem))
+        Ok(mut problem) => {
+            problem.status = status.as_u16();
+            Ok(Err(problem))
         }
-        Ok(problem) => Err(ClientError::Unavailable(problem.detail)),
         Err(_) => Err(ClientError::Unavailable(format!(
             "HTTP {status} without a problem document"
         ))),
+    }
+}
+
+/// Whether a problem is worth another attempt.
+fn error_of(problem: Problem) -> ClientError {
+    if (400..500).contains(&problem.status) && !is_temporary(&problem) {
+        ClientError::Refused(problem)
+    } else {
+        ClientError::Unavailable(problem.detail)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::error::ClientError;
-use crate::client::response::{MAX_PAGE_BYTES, body, checked, read};
+use crate::client::response::{MAX_PAGE_BYTES, body, checked, patiently, read};
 use crate::tls::certificates;
 
 /// Bytes of a part of an upload.
@@ -56,7 +56,11 @@ impl UserClient {
 
     /// The JSON at a path.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        read(checked(self.call(Method::GET, path)).await?, MAX_PAGE_BYTES).await
+        read(
+            patiently(self.call(Method::GET, path)).await?,
+            MAX_PAGE_BYTES,
+        )
+        .await
     }
 
     /// Sends JSON and returns the JSON of the response.
@@ -66,12 +70,12 @@ impl UserClient {
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
         let call = self.call(Method::POST, path).json(body);
-        read(checked(call).await?, MAX_PAGE_BYTES).await
+        read(patiently(call).await?, MAX_PAGE_BYTES).await
     }
 
     /// Sends a request without a body, whose response has none either.
     pub(crate) async fn send(&self, method: Method, path: &str) -> Result<(), ClientError> {
-        checked(self.call(method, path)).await.map(drop)
+        patiently(self.call(method, path)).await.map(drop)
     }
 
     /// Sends JSON; the response has no body.
@@ -80,7 +84,7 @@ impl UserClient {
         path: &str,
         body: &impl Serialize,
     ) -> Result<(), ClientError> {
-        checked(self.call(Method::POST, path).json(body))
+        patiently(self.call(Method::POST, path).json(body))
             .await
             .map(drop)
     }

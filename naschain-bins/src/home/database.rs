@@ -98,7 +98,7 @@ CREATE TABLE IF NOT EXISTS work (
     megaflops BIGINT NOT NULL,
     PRIMARY KEY (genomaster, owner)
 );
-CREATE TABLE IF NOT EXISTS password_of_genomasters (only BIGINT PRIMARY KEY, password TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS password_of_genomasters (id BIGINT PRIMARY KEY, password TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS run_folders (run TEXT PRIMARY KEY, spec TEXT NOT NULL, secret TEXT);
 CREATE INDEX IF NOT EXISTS runs_by_owner ON runs (owner, number);
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, number);

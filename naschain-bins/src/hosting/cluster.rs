@@ -60,9 +60,9 @@ impl Cluster {
         let id = own_id(dir)?;
         let journals = AssignedJournals::connect(url, id.clone()).await?;
         let password = sqlx::query_scalar(
-            "INSERT INTO naschain_home.password_of_genomasters AS known (only, password)
+            "INSERT INTO naschain_home.password_of_genomasters AS known (id, password)
              VALUES (1, $1)
-             ON CONFLICT (only) DO UPDATE SET password = known.password RETURNING password",
+             ON CONFLICT (id) DO UPDATE SET password = known.password RETURNING password",
         )
         .bind(hex::encode(random_bytes()?))
         .fetch_one(journals.pool())
