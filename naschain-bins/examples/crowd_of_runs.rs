@@ -1,27 +1,31 @@
-//! Load test of a genomaster with many runs: simulated miners that do not sign work for whichever run
+//! Load test of genomasters with many runs: simulated miners that do not sign work for whichever run
 //! they are assigned. Prints request rate, latencies and the fairness among users as one JSON object.
 //!
 //!     cargo run --release -p naschain-bins --example crowd_of_runs -- http://127.0.0.1:5000 \
 //!         --miners 500 --seconds 60 --pid $(pidof genomaster)
 //!
+//! Several genomasters of one home are given with commas; each miner begins with another.
+//! `--kill PID --after SECONDS` kills a genomaster and says how long runs were without a leader.
+//!
 //! Their answers are a function of the genome, so that they agree. The runs have to be public and on
 //! the digits; `scripts/many_runs.sh` makes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
 use naschain_bins::{Client, ClientError, versions};
-use naschain_consensus::{MinerId, Row};
+use naschain_consensus::{LeaseId, MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_run::{AssignmentReply, AssignmentRequest, Job, JobReply, RunSpec, Wanted};
 use tokio::sync::Mutex;
 
 #[derive(Parser)]
 struct Args {
-    /// Address of the genomaster
+    /// Addresses of the genomasters, separated by commas
     genomaster: String,
     /// Simulated miners
     #[arg(long, default_value_t = 500)]
@@ -32,9 +36,18 @@ struct Args {
     /// Duration of each simulated training, in milliseconds
     #[arg(long, default_value_t = 1_000)]
     training_ms: u64,
-    /// Process id of the genomaster, to read its memory and processor time
+    /// Process ids of the genomasters, to read its memory and processor time
+    #[arg(long, value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// File to write with the runs and leases of all acknowledged answers
     #[arg(long)]
-    pid: Option<u32>,
+    acknowledged: Option<PathBuf>,
+    /// Process id of a genomaster to kill
+    #[arg(long, requires = "after")]
+    kill: Option<u32>,
+    /// After how many seconds
+    #[arg(long)]
+    after: Option<u64>,
 }
 
 #[derive(Default)]
@@ -43,6 +56,8 @@ struct Figures {
     latencies: Mutex<BTreeMap<&'static str, Vec<u64>>>,
     /// FLOPs of the trainings that were answered, by run.
     work: Mutex<BTreeMap<Digest, f64>>,
+    /// Leases of answers that were acknowledged, by run.
+    acknowledged: Mutex<BTreeMap<Digest, BTreeSet<LeaseId>>>,
     unavailable: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -58,7 +73,7 @@ struct Miner {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Arc::new(Args::parse());
-    let client = Client::new(&args.genomaster)?;
+    let clients = clients(&args.genomaster)?;
     let (figures, specs) = (Arc::new(Figures::default()), Arc::default());
     let began = now();
     let until = began + Duration::from_secs(args.seconds);
@@ -67,7 +82,7 @@ async fn main() -> Result<()> {
         let miner = Miner {
             name: format!("crowd-{number}").parse()?,
             args: args.clone(),
-            client: client.clone(),
+            client: clients[number % clients.len()].clone(),
             specs: Arc::clone(&specs),
             joined: Vec::new(),
             figures: figures.clone(),
@@ -76,8 +91,56 @@ async fn main() -> Result<()> {
             let _ = tokio::time::timeout_at(until.into(), miner.work()).await;
         });
     }
+    let moved = kill(&args, &clients, &figures).await?;
     while miners.join_next().await.is_some() {}
-    report(&args, &figures, began.elapsed().as_secs_f64()).await
+    let seconds = began.elapsed().as_secs_f64();
+    if let Some(file) = &args.acknowledged {
+        write_acknowledged(file, &figures).await?;
+    }
+    report(&args, &figures, seconds, moved).await
+}
+
+/// For each genomaster a client that begins with it.
+fn clients(urls: &str) -> Result<Vec<Client>> {
+    let mut urls: Vec<&str> = urls.split(',').collect();
+    let mut clients = Vec::new();
+    for _ in 0..urls.len() {
+        clients.push(Client::new(&urls.join(","))?);
+        urls.rotate_left(1);
+    }
+    Ok(clients)
+}
+
+/// Kills a genomaster, and returns the seconds until all runs are led again.
+async fn kill(args: &Args, clients: &[Client], figures: &Figures) -> Result<Option<f64>> {
+    let (Some(pid), Some(after)) = (args.kill, args.after) else {
+        return Ok(None);
+    };
+    tokio::time::sleep(Duration::from_secs(after)).await;
+    let runs: Vec<Digest> = figures.acknowledged.lock().await.keys().copied().collect();
+    std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status()?;
+    let killed = now();
+    for run in runs {
+        // Of the genomaster that is listed last, which is not the one to kill.
+        let client = clients[clients.len() - 1].of_run(run);
+        while client.front().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(Some(killed.elapsed().as_secs_f64()))
+}
+
+/// Writes the runs and leases of all acknowledged answers, one of them a line.
+async fn write_acknowledged(file: &Path, figures: &Figures) -> Result<()> {
+    let mut lines = String::new();
+    for (run, leases) in figures.acknowledged.lock().await.iter() {
+        for lease in leases {
+            lines += &format!("{run} {}\n", lease.0);
+        }
+    }
+    Ok(std::fs::write(file, lines)?)
 }
 
 impl Miner {
@@ -117,10 +180,13 @@ impl Miner {
         let assigned = self
             .timed("assignment", self.client.assignment(&request))
             .await?;
-        let AssignmentReply::Run { run } = assigned else {
+        let AssignmentReply::Run { run, genomaster } = assigned else {
             return Ok(());
         };
-        let client = self.client.of_run(run);
+        let client = match genomaster {
+            Some(at) => self.client.of_run_at(run, &at),
+            None => self.client.of_run(run),
+        };
         let spec = self.spec(run, &client).await?;
         if !self.joined.contains(&run) {
             self.timed("join", client.join(&self.name, run)).await?;
@@ -138,6 +204,9 @@ impl Miner {
         };
         let submit = client.submit(&self.name, run, job.lease, &row);
         self.timed("answer", submit).await?;
+        let mut acknowledged = self.figures.acknowledged.lock().await;
+        acknowledged.entry(run).or_default().insert(job.lease);
+        drop(acknowledged);
         *self.figures.work.lock().await.entry(run).or_default() += flops;
         Ok(())
     }
@@ -167,7 +236,7 @@ fn answer(spec: &RunSpec, job: &Job) -> Option<(Row, f64)> {
     Some((row, costs.flops as f64))
 }
 
-async fn report(args: &Args, figures: &Figures, seconds: f64) -> Result<()> {
+async fn report(args: &Args, figures: &Figures, seconds: f64, moved: Option<f64>) -> Result<()> {
     let mut kinds = serde_json::Map::new();
     let mut count = 0;
     for (kind, took) in figures.latencies.lock().await.iter_mut() {
@@ -189,7 +258,9 @@ async fn report(args: &Args, figures: &Figures, seconds: f64) -> Result<()> {
         "latencies": kinds,
         "jain_index_of_runs": sum * sum / (work.len() as f64 * squares),
         "failed": *figures.unavailable.lock().await,
-        "genomaster": args.pid.map(usage),
+        "acknowledged": figures.acknowledged.lock().await.values().map(BTreeSet::len).sum::<usize>(),
+        "seconds_until_led_again": moved,
+        "genomasters": args.pid.iter().map(|pid| usage(*pid)).collect::<Vec<_>>(),
     });
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())

@@ -28,6 +28,10 @@ pub enum AssignmentReply {
     Run {
         /// The run, whose routes are those below `/v1/runs/RUN/`.
         run: Digest,
+        /// The URL of the genomaster that leads it, if it is another one than that which answers.
+        /// Requests to the latter reach the run, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        genomaster: Option<String>,
     },
     /// There is none now; request again.
     Wait,

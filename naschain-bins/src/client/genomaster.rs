@@ -5,7 +5,7 @@ use naschain_run::Identity;
 use tokio::sync::OnceCell;
 
 /// A genomaster as a client knows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Genomaster {
     pub(super) url: String,
     /// The path of `url`, a prefix of all request paths.

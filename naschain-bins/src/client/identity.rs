@@ -1,5 +1,8 @@
 //! Who a genomaster is, and which of its runs a client calls.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use naschain_core::Digest;
 use naschain_identity::ss58;
 use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
@@ -8,9 +11,11 @@ use serde::Deserialize;
 use crate::client::error::refused;
 use crate::client::genomaster::{Genomaster, shown};
 use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Connections};
 use crate::printable::printable;
 
+/// Genomasters that others have named, at most.
+const MAX_ELSEWHERE: usize = 64;
 /// Runs of one genomaster that are listed, at most.
 const MAX_LISTED: usize = 100_000;
 
@@ -24,6 +29,38 @@ struct ListedRuns {
 #[derive(Deserialize)]
 struct ListedRun {
     id: Digest,
+}
+
+impl Connections {
+    /// Connections that try the genomaster with this URL first; `None` if it is no URL, or who
+    /// `leading` is has not been asked.
+    fn first_at(&self, url: &str, leading: usize) -> Option<Arc<Connections>> {
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = elsewhere.get(url) {
+            return Some(known.clone());
+        }
+        let identity = self.genomasters[leading].identity.get()?;
+        let mut genomasters = vec![Genomaster::at(url).ok()?];
+        genomasters.extend(self.genomasters.iter().cloned());
+        let mut credentials = self.credentials.clone();
+        credentials.genomaster.clone_from(&identity.hotkey);
+        let connections = Arc::new(Connections {
+            genomasters,
+            leading: AtomicUsize::new(0),
+            credentials,
+            nonce: self.nonce.clone(),
+            elsewhere: Mutex::default(),
+        });
+        // A genomaster could name any number.
+        if elsewhere.len() == MAX_ELSEWHERE {
+            elsewhere.pop_first();
+        }
+        elsewhere.insert(url.to_owned(), connections.clone());
+        Some(connections)
+    }
 }
 
 impl Client {
@@ -71,6 +108,16 @@ impl Client {
         Client {
             run: Some(run),
             ..self.clone()
+        }
+    }
+
+    /// The same for one run, first at the genomaster with the URL `at`, which must be of the same
+    /// hotkey, and then at those of this client.
+    pub fn of_run_at(&self, run: Digest, at: &str) -> Client {
+        let shared = self.shared.first_at(at, self.leading());
+        Client {
+            shared: shared.unwrap_or_else(|| self.shared.clone()),
+            ..self.of_run(run)
         }
     }
 

@@ -16,9 +16,10 @@ pub(crate) mod users;
 
 pub use error::ClientError;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -83,7 +84,9 @@ struct Connections {
     leading: AtomicUsize,
     credentials: Credentials,
     /// The latest nonce; one for all genomasters, because they share a journal.
-    nonce: AtomicU64,
+    nonce: Arc<AtomicU64>,
+    /// Connections that try the genomaster with this URL first.
+    elsewhere: Mutex<BTreeMap<String, Arc<Connections>>>,
 }
 
 impl Client {
@@ -121,7 +124,8 @@ impl Client {
                 genomasters,
                 leading: AtomicUsize::new(0),
                 credentials,
-                nonce: AtomicU64::new(0),
+                nonce: Arc::default(),
+                elsewhere: Mutex::default(),
             }),
             run: None,
         })

@@ -57,7 +57,8 @@ impl Host {
         }
     }
 
-    /// A run that has what a miner wants, here or, where `elsewhere`, at another genomaster.
+    /// A run that has what a miner wants, here or, where `elsewhere`, at another genomaster. Otherwise
+    /// another one asks.
     pub(super) async fn find(
         &self,
         request: &AssignmentRequest,
@@ -66,15 +67,20 @@ impl Host {
         match request.wanted {
             Wanted::Jobs => self.run_with_work(request, elsewhere).await,
             Wanted::Questions => match self.run_with_questions(request).await {
-                Some(run) => Some(self.assigned(&run)),
+                Some(run) => Some(self.assigned(&run, elsewhere)),
                 None if elsewhere => self.ask_all(request).await,
                 None => None,
             },
         }
     }
 
-    fn assigned(&self, run: &HostedRun) -> AssignmentReply {
-        AssignmentReply::Run { run: run.id }
+    /// This run; the miner of another genomaster learns where it is.
+    fn assigned(&self, run: &HostedRun, is_own_miner: bool) -> AssignmentReply {
+        let cluster = self.cluster.as_ref().filter(|_| !is_own_miner);
+        AssignmentReply::Run {
+            run: run.id,
+            genomaster: cluster.map(|cluster| cluster.address().to_owned()),
+        }
     }
 
     /// The oldest run with a question to a miner, whatever its state.
@@ -119,7 +125,7 @@ impl Host {
                     state.is_some_and(|state| has_work_for(state, &request.miner))
                 };
                 if run.coordinator.try_with_state(has_work).await {
-                    return Some(self.assigned(run));
+                    return Some(self.assigned(run, elsewhere));
                 }
             }
             let Some(cluster) = cluster else { continue };

@@ -99,6 +99,11 @@ impl Cluster {
         &self.id
     }
 
+    /// The URL at which others reach it.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The password of requests that genomasters send on to each other.
     pub(super) fn password(&self) -> &str {
         &self.password

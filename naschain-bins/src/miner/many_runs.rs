@@ -27,6 +27,13 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A run that this machine has joined, or is about to.
 type Membership = Arc<OnceCell<PreparedRun>>;
 
+/// A run that has something for a miner.
+struct Assigned {
+    run: Digest,
+    /// Calls it, at the genomaster that leads it.
+    client: Client,
+}
+
 /// The runs of a miner; its workers share them.
 #[derive(Clone, Default)]
 pub(crate) struct Memberships(Arc<Mutex<KnownRuns>>);
@@ -86,7 +93,7 @@ impl Miner {
         let mut failures = 0;
         while !*self.stop.borrow() {
             let done = match self.assigned(&client, &runs, Wanted::Jobs).await {
-                Ok(Some(run)) => self.work_once(&client, &runs, run).await,
+                Ok(Some(assigned)) => self.work_once(&runs, assigned).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -104,7 +111,7 @@ impl Miner {
     pub(crate) async fn answer_for_many(mut self, client: Client, runs: Memberships) {
         while !*self.stop.borrow() {
             let done = match self.assigned(&client, &runs, Wanted::Questions).await {
-                Ok(Some(run)) => self.answer_once(&client, &runs, run).await,
+                Ok(Some(assigned)) => self.answer_once(&runs, assigned).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -122,7 +129,7 @@ impl Miner {
         client: &Client,
         runs: &Memberships,
         wanted: Wanted,
-    ) -> Result<Option<Digest>> {
+    ) -> Result<Option<Assigned>> {
         let request = AssignmentRequest {
             miner: self.name.clone(),
             wanted,
@@ -135,21 +142,23 @@ impl Miner {
             .persist(|| async move { Ok(client.assignment(request).await?) })
             .await?;
         Ok(match reply {
-            Some(AssignmentReply::Run { run }) => Some(run),
+            Some(AssignmentReply::Run { run, genomaster }) => Some(Assigned {
+                run,
+                client: match genomaster {
+                    Some(at) => client.of_run_at(run, &at),
+                    None => client.of_run(run),
+                },
+            }),
             Some(AssignmentReply::Wait) | None => None,
         })
     }
 
     /// This worker with the connection to a run, which is joined before if need be; `None` if it cannot
     /// be, or the miner must stop.
-    async fn member(
-        &self,
-        client: &Client,
-        runs: &Memberships,
-        run: Digest,
-    ) -> Option<(Miner, PreparedRun)> {
+    async fn member(&self, runs: &Memberships, assigned: Assigned) -> Option<(Miner, PreparedRun)> {
+        let Assigned { run, client } = assigned;
         let mut member = self.clone();
-        member.transport = Transport::Http(client.of_run(run));
+        member.transport = Transport::Http(client);
         // One task answers the questions of all runs.
         member.witnessing = Arc::new(AtomicBool::new(true));
         let membership = runs.of(run);
@@ -174,8 +183,9 @@ impl Miner {
     }
 
     /// Does one job of a run.
-    async fn work_once(&mut self, client: &Client, runs: &Memberships, run: Digest) -> Result<()> {
-        let Some((mut member, mut prepared)) = self.member(client, runs, run).await else {
+    async fn work_once(&mut self, runs: &Memberships, assigned: Assigned) -> Result<()> {
+        let run = assigned.run;
+        let Some((mut member, mut prepared)) = self.member(runs, assigned).await else {
             return Ok(());
         };
         // Its work was just seen; if another miner was faster, this one asks for a run again.
@@ -187,8 +197,8 @@ impl Miner {
     }
 
     /// Answers the open questions of a run.
-    async fn answer_once(&self, client: &Client, runs: &Memberships, run: Digest) -> Result<()> {
-        let Some((member, prepared)) = self.member(client, runs, run).await else {
+    async fn answer_once(&self, runs: &Memberships, assigned: Assigned) -> Result<()> {
+        let Some((member, prepared)) = self.member(runs, assigned).await else {
             return Ok(());
         };
         let witness = Witness {
