@@ -1,36 +1,24 @@
 //! Several genomasters that share a PostgreSQL database and files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use naschain_bins::JournalPlace;
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
 
 use super::Home;
+use super::uploads::{append, authorised, begin, first_genome, info, pictures, tar_of};
 use crate::operations::stores::postgres;
-use crate::programs::{Server, genomaster, read, succeeded, wait_until};
-
-/// A database of its own on the tests' server, and its URL; `None` if there is no server.
-async fn database(name: &str) -> Option<String> {
-    let JournalPlace::Postgres(url) = postgres()? else {
-        return None;
-    };
-    let mut server = PgConnection::connect(&url).await.unwrap();
-    let name = name.replace('-', "_");
-    for statement in [
-        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        format!("CREATE DATABASE {name}"),
-    ] {
-        server.execute(statement.as_str()).await.unwrap();
-    }
-    let (before, _) = url.rsplit_once('/').unwrap();
-    Some(format!("{before}/{name}"))
-}
+use crate::programs::{
+    Process, Server, call, database, genomaster, read, skipped, succeeded, wait_until,
+};
 
 /// A home whose genomasters share a database and a folder; `None` if there is no PostgreSQL server.
 fn shared_home(test: &str) -> Option<Home> {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = runtime.block_on(database(test))?;
+    let JournalPlace::Postgres(url) = postgres()? else {
+        return None;
+    };
+    let store = database(&url, test);
     let mut home = Home::signed(test);
     let files = home.dir.join("files");
     std::fs::create_dir(&files).unwrap();
@@ -39,6 +27,42 @@ fn shared_home(test: &str) -> Option<Home> {
         format!("--files={}", files.display()),
     ];
     Some(home)
+}
+
+/// A server with the interface of S3 that has a bucket `naschain`; `None` if it is not installed.
+fn s3() -> Option<Server> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let program = root.join("target/python/bin/moto_server");
+    if !program.is_file() {
+        skipped("moto is not in target/python; python/install gets it");
+        return None;
+    }
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut command = Command::new(program);
+    command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let server = Server {
+        process: Process::start(&mut command),
+        url: format!("http://{address}"),
+    };
+    wait_until("the S3 server listens", || {
+        std::net::TcpStream::connect(address).is_ok()
+    });
+    let made = call(&server, "PUT", "/naschain", FOR_S3, "");
+    assert_eq!(made.status, 200, "{}", made.body);
+    Some(server)
+}
+
+/// What makes the server take a request for one of S3; it verifies no signature.
+const FOR_S3: &str = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\n";
+
+/// The keys in the bucket.
+fn keys(s3: &Server) -> String {
+    let listed = call(s3, "GET", "/naschain?list-type=2", FOR_S3, "");
+    assert_eq!(listed.status, 200, "{}", listed.body);
+    listed.body
 }
 
 fn member_dir(home: &Home, number: usize) -> PathBuf {
@@ -110,4 +134,110 @@ fn runs_are_spread_over_genomasters_and_move_when_one_is_killed() {
     assert_eq!(succeeded(deleted.unwrap()), "deleted\n");
     let listed = home.user(&members[1], "ada", &["status"]).output();
     assert_eq!(succeeded(listed.unwrap()).lines().count(), 5);
+}
+
+#[test]
+fn data_and_models_are_in_a_bucket_that_all_genomasters_read() {
+    let Some(mut home) = shared_home("hosting-bucket") else {
+        return;
+    };
+    let Some(s3) = s3() else { return };
+    home.shared[1] = "--files=s3://naschain/lab".to_owned();
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    home.environment = vec![
+        set("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        set("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        set("AWS_REGION", "us-east-1".to_owned()),
+        set("AWS_ENDPOINT", s3.url.clone()),
+    ];
+    home.add("ada", &[]);
+    let members = [0, 1].map(|number| serve_member(&home, number));
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 60);
+    let data = format!("--data={}", dir.display());
+    let runs = ["1", "2"].map(|seed| {
+        let seed = format!("--seed={seed}");
+        home.submit(&members[0], "ada", &["--image-size=8", &data, &seed])
+    });
+    wait_until("each leads a run", || {
+        [0, 1].iter().all(|number| led_by(&home, *number) >= 1)
+    });
+    let _miners = home.miners(&members[1], &["m1", "m2", "m3"]);
+    for run in &runs {
+        home.wait_for(&members[1], "ada", run, "finished");
+        let spec: Value = home.status(&members[0], "ada", run);
+        let stored = keys(&s3);
+        let digest = spec["data"].as_str().unwrap();
+        assert!(
+            stored.contains(&format!("lab/data/{digest}.data")),
+            "{stored}"
+        );
+        assert!(
+            stored.contains(&format!("lab/runs/{run}/front.json")),
+            "{stored}"
+        );
+        assert!(!stored.contains("secret"), "{stored}");
+        let out = home.dir.join(format!("fetched-{run}"));
+        let mut fetch = home.user(&members[0], "ada", &["fetch", run]);
+        succeeded(fetch.arg("--out").arg(&out).output().unwrap());
+        let mut predict = genomaster();
+        predict.args(["predict", "--genome", &first_genome(&out)]);
+        predict.arg(&out).arg(dir.join("square/7.png"));
+        succeeded(predict.output().unwrap());
+    }
+    for (run, server) in runs.iter().zip(&members) {
+        let deleted = home
+            .user(server, "ada", &["change", run, "delete"])
+            .output();
+        succeeded(deleted.unwrap());
+    }
+    let token = authorised(&read(home.token_file("ada")));
+    let sets = call(&members[1], "GET", "/v1/data-sets", &token, "");
+    let sets: Value = serde_json::from_str(&sets.body).unwrap();
+    let path = format!("/v1/data-sets/{}", sets[0]["digest"].as_str().unwrap());
+    assert_eq!(call(&members[1], "DELETE", &path, &token, "").status, 204);
+    let left = keys(&s3);
+    assert!(!left.contains("<Key>"), "{left}");
+}
+
+#[test]
+fn an_upload_goes_on_through_any_genomaster() {
+    let Some(home) = shared_home("hosting-shared-uploads") else {
+        return;
+    };
+    let token = home.add("ada", &[]);
+    let mut members = [0, 1].map(|number| serve_member(&home, number));
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 60);
+    let tar = tar_of(&dir);
+    let upload = begin(&members[0], &token, tar.len());
+    let id = upload["id"].as_str().unwrap();
+    let half = tar.len() / 2;
+    wait_until("the genomasters know each other", || {
+        let path = format!("/v1/uploads/{id}");
+        call(&members[1], "GET", &path, &authorised(&token), "").status == 200
+    });
+    let sent = append(&members[1], &token, id, 0, &tar[..half]);
+    assert_eq!(sent.status, 204, "{}", sent.body);
+    let listed = call(&members[1], "GET", "/v1/uploads", &authorised(&token), "");
+    assert!(listed.body.contains(id), "{}", listed.body);
+    // Only the genomaster that has received it can go on with it.
+    members[0].process.kill();
+    wait_until("its end is noticed", || {
+        let sent = append(&members[1], &token, id, half, &tar[half..]);
+        sent.status == 503 && sent.body.contains("goes on when it is back")
+    });
+    members[0] = serve_member(&home, 0);
+    wait_until("it is back", || {
+        append(&members[1], &token, id, half, &tar[half..]).status == 204
+    });
+    wait_until("the data set is stored", || {
+        info(&members[1], &token, id)["state"] == "stored"
+    });
+    // No password, no way between the genomasters.
+    for headers in ["", "X-NASChain-Genomaster: guess\r\n"] {
+        let body = r#"{"miner": "m", "wait_ms": 0, "versions": {}}"#;
+        let answer = call(&members[1], "POST", "/cluster/assignments", headers, body);
+        assert_eq!(answer.status, 404, "{}", answer.body);
+    }
 }

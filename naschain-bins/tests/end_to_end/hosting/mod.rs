@@ -29,6 +29,7 @@ struct Home {
     wallets: Option<Wallets>,
     /// The flags of what several genomasters share.
     shared: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Home {
@@ -37,6 +38,7 @@ impl Home {
             dir: folder(test),
             wallets: None,
             shared: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -80,7 +82,7 @@ impl Home {
     fn serve_in(&self, folder: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
         command.arg("serve").arg("--home").arg(folder);
-        command.args(&self.shared);
+        command.args(&self.shared).envs(self.environment.clone());
         match &self.wallets {
             Some(wallets) => command.args(wallets.flags("genomaster")),
             None => command.arg("--unsigned"),

@@ -9,7 +9,7 @@ use super::{Home, audit};
 use crate::programs::{Answer, Server, call, exchange, miner, refused, succeeded, wait_until};
 
 /// Pictures of two classes, `count` of each.
-fn pictures(dir: &Path, count: u8) {
+pub(super) fn pictures(dir: &Path, count: u8) {
     for (class, shift) in [("circle", 0), ("square", 120)] {
         std::fs::create_dir_all(dir.join(class)).unwrap();
         for number in 0..count {
@@ -24,11 +24,11 @@ fn pictures(dir: &Path, count: u8) {
     }
 }
 
-fn authorised(token: &str) -> String {
+pub(super) fn authorised(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-fn begin(server: &Server, token: &str, bytes: usize) -> Value {
+pub(super) fn begin(server: &Server, token: &str, bytes: usize) -> Value {
     let body = json!({"name": "mine", "file_name": "mine.tar", "bytes": bytes, "image_size": "8"});
     let headers = authorised(token);
     let answer = call(server, "POST", "/v1/uploads", &headers, &body.to_string());
@@ -36,7 +36,7 @@ fn begin(server: &Server, token: &str, bytes: usize) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-fn info(server: &Server, token: &str, id: &str) -> Value {
+pub(super) fn info(server: &Server, token: &str, id: &str) -> Value {
     let path = format!("/v1/uploads/{id}");
     let answer = call(server, "GET", &path, &authorised(token), "");
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -44,7 +44,7 @@ fn info(server: &Server, token: &str, id: &str) -> Value {
 }
 
 /// Sends a part, of which the connection breaks off after `sent` bytes.
-fn append(server: &Server, token: &str, id: &str, offset: usize, part: &[u8]) -> Answer {
+pub(super) fn append(server: &Server, token: &str, id: &str, offset: usize, part: &[u8]) -> Answer {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let head = format!(
         "PATCH /v1/uploads/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Upload-Offset: {offset}\r\n\
@@ -64,13 +64,13 @@ fn append(server: &Server, token: &str, id: &str, offset: usize, part: &[u8]) ->
     }
 }
 
-fn first_genome(run: &Path) -> String {
+pub(super) fn first_genome(run: &Path) -> String {
     let front = crate::programs::read(run.join("front.json"));
     let front: Value = serde_json::from_str(&front).unwrap();
     front[0]["genome"].as_str().unwrap().to_owned()
 }
 
-fn tar_of(dir: &Path) -> Vec<u8> {
+pub(super) fn tar_of(dir: &Path) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_dir_all("pictures", dir).unwrap();
     tar.into_inner().unwrap()

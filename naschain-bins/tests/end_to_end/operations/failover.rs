@@ -32,7 +32,7 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
         return;
     };
     let dir = folder("failover");
-    let store = crate::programs::database(&url);
+    let store = crate::programs::database(&url, "failover");
     let (a, b) = (dir.join("a"), dir.join("b"));
     let mut first = genomaster(&a, &store);
     let second = genomaster(&b, &store);

@@ -246,9 +246,10 @@ pub(crate) fn exchange(
     answer
 }
 
-/// Creates a database on a PostgreSQL server, so that concurrent test processes do not interfere.
-pub(crate) fn database(url: &str) -> String {
-    let name = format!("naschain_{}", std::process::id());
+/// Creates a database for a test on a PostgreSQL server, so that concurrent tests do not interfere.
+pub(crate) fn database(url: &str, test: &str) -> String {
+    let test = test.replace('-', "_");
+    let name = format!("naschain_{test}_{}", std::process::id());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         use sqlx::Connection;
