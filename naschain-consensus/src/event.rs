@@ -3,7 +3,7 @@
 use naschain_core::{Digest, StepState};
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, LeaseId, MinerId, QuestionId, Row, Ruling};
+use crate::{JobId, LeaseId, MinerId, QuestionId, Row, Ruling, Standing};
 
 /// The epochs of a training that a job consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,14 @@ pub enum Event {
         lease: LeaseId,
         /// Its answer.
         row: Row,
+    },
+    /// The genomaster says what is known of a miner from its other runs. It counts for a miner that
+    /// has joined and of which this run knows nothing yet.
+    Introduce {
+        /// The miner.
+        miner: MinerId,
+        /// What is known of it.
+        standing: Standing,
     },
     /// A miner leaves; its leases end.
     Leave {

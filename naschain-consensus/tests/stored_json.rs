@@ -26,5 +26,5 @@ fn stored_json_keeps_its_bytes() {
         assert_eq!(written, line);
         counts[kind] += 1;
     }
-    assert_eq!(counts, [15, 53, 14, 4]);
+    assert_eq!(counts, [16, 53, 14, 4]);
 }

@@ -96,6 +96,7 @@ impl Provenance {
             Event::Tick
             | Event::Reveal { .. }
             | Event::Extend { .. }
+            | Event::Introduce { .. }
             | Event::Received { .. }
             | Event::Ruled { .. } => {
                 return Ok(Source::Genomaster);

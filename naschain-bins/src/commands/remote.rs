@@ -6,9 +6,11 @@ use clap::Subcommand;
 
 use crate::cli::program::{LogFormat, print, run};
 use crate::commands::check_upload::{CheckUploadArgs, check_upload};
+use crate::commands::remote_data::{DataCommandArgs, data};
 use crate::commands::remote_runs::{
     ChangeArgs, ExtendArgs, FetchArgs, StatusArgs, change, extend, fetch, status,
 };
+use crate::commands::remote_tokens::{TokenArgs, token};
 use crate::commands::submit::{SubmitArgs, submit};
 use crate::commands::user::{UserArgs, user};
 
@@ -26,6 +28,10 @@ pub enum RemoteCommand {
     Change(ChangeArgs),
     /// Give a run of a genomaster with many more generations
     Extend(ExtendArgs),
+    /// List, upload and delete data sets at a genomaster with many runs
+    Data(DataCommandArgs),
+    /// Register at a genomaster with many runs; make, list and revoke tokens
+    Token(TokenArgs),
     /// Add and change users of a genomaster with many runs
     User(UserArgs),
     /// Read what a user has uploaded; for `serve --home`, which runs it in a process of its own
@@ -41,6 +47,8 @@ pub fn run_remote(command: RemoteCommand, format: LogFormat) -> ExitCode {
         RemoteCommand::Fetch(args) => run(async { print(&fetch(args).await?) }, "warn", format),
         RemoteCommand::Change(args) => run(async { print(&change(args).await?) }, "warn", format),
         RemoteCommand::Extend(args) => run(async { print(&extend(args).await?) }, "warn", format),
+        RemoteCommand::Data(args) => run(async { print(&data(args).await?) }, "info", format),
+        RemoteCommand::Token(args) => run(async { print(&token(args).await?) }, "warn", format),
         RemoteCommand::User(args) => run(async { print(&user(args).await?) }, "warn", format),
         RemoteCommand::CheckUpload(args) => {
             run(async move { print(&check_upload(&args)?) }, "warn", format)

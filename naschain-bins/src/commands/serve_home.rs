@@ -69,6 +69,7 @@ pub(super) async fn serve_home(
     let settings = HostSettings {
         access: opened.access().clone(),
         registration: args.registration,
+        has_tls: opened.listening.tls.is_some(),
         coordinator: opened.settings(),
         has_exams: is_signed && args.has_exams,
         options: args.options,

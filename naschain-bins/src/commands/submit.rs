@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use naschain_core::Digest;
 use naschain_train::{DataName, Dataset};
@@ -13,18 +12,16 @@ use crate::cli::data_args::DataArgs;
 use crate::cli::run_args::{RUN, RunArgs};
 use crate::cli::user_args::UserClientArgs;
 use crate::client::users::UserClient;
+use crate::commands::uploading::{named_by_content, send};
 use crate::home::runs::RunSettings;
 use crate::hosting::data_routes::DataInfo;
 use crate::hosting::planning::settings_of;
 use crate::hosting::run_creation::NewRun;
 use crate::hosting::run_routes::RunInfo;
-use crate::hosting::upload_routes::{NewUpload, UploadInfo, UploadState};
-use crate::printable::printable;
+use crate::hosting::upload_routes::NewUpload;
 
 /// Heading of `--help`.
 const DATA: &str = "The data";
-/// How often the genomaster is asked whether it has read an upload.
-const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -144,7 +141,7 @@ async fn data_of(args: &SubmitArgs, client: &UserClient) -> Result<(String, Stri
     Ok((digest.to_string(), shown))
 }
 
-/// Uploads the files of a data set, and waits until the genomaster has read them.
+/// Uploads the files of a data set.
 async fn upload(
     args: &SubmitArgs,
     client: &UserClient,
@@ -166,67 +163,20 @@ async fn upload(
     let named = place.file_name().unwrap_or_default().to_string_lossy();
     let new = NewUpload {
         name: args.name.clone().unwrap_or_else(|| named.to_string()),
-        file_name: named_by_content(&file, &args.data, &args.licence)?,
+        file_name: named_by_content(&file, &image_size, args.data.skip_bad, &args.licence)?,
         bytes: std::fs::metadata(&file)?.len(),
         licence: args.licence.clone(),
         public: false,
         image_size,
         skip_bad: args.data.skip_bad,
     };
-    // One that was interrupted goes on.
-    let known: Vec<UploadInfo> = client.get("/v1/uploads").await?;
-    let is_same =
-        |one: &UploadInfo| one.state == UploadState::Receiving && one.file_name == new.file_name;
-    let begun = match known.into_iter().find(is_same) {
-        Some(begun) => begun,
-        None => client.post("/v1/uploads", &new).await?,
-    };
-    tracing::info!("uploading {} MiB", new.bytes.div_ceil(1 << 20));
-    let mut told = 0;
-    let shown = |arrived: u64| {
-        let tenth = arrived * 10 / new.bytes.max(1);
-        if tenth > told {
-            told = tenth;
-            tracing::info!("{}0 % uploaded", tenth);
-        }
-    };
-    client.upload(&begun.id, &file, shown).await?;
-    wait_until_read(client, &begun.id, dataset.digest()).await
-}
-
-/// Waits until the genomaster has read an upload, and checks that it has read the same data.
-async fn wait_until_read(client: &UserClient, id: &str, digest: Digest) -> Result<()> {
-    loop {
-        let info: UploadInfo = client.get(&format!("/v1/uploads/{id}")).await?;
-        match info.state {
-            UploadState::Stored => {
-                let found = info.data.context("the genomaster gave no digest")?;
-                anyhow::ensure!(
-                    found == digest,
-                    "the genomaster has read other data than this machine: {found}, not {}; it may be of another version",
-                    digest
-                );
-                return Ok(());
-            }
-            UploadState::Refused => {
-                let problem = info.problem.unwrap_or_default();
-                bail!("the genomaster refused the data: {}", printable(&problem));
-            }
-            UploadState::Receiving | UploadState::Checking => {}
-        }
-        tokio::time::sleep(CHECK_INTERVAL).await;
-    }
-}
-
-/// A name of a file that another one does not have, nor the same one with other settings.
-fn named_by_content(file: &Path, data: &DataArgs, licence: &str) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    hasher.update_reader(opened)?;
-    let (size, skip_bad) = (data.image_size, data.skip_bad);
-    hasher.update(format!("{size:?} {skip_bad} {licence}").as_bytes());
-    let ending = file.extension().unwrap_or_default().to_string_lossy();
-    Ok(format!("{}.{ending}", hasher.finalize().to_hex()))
+    let found = send(client, &new, &file).await?;
+    let digest = dataset.digest();
+    anyhow::ensure!(
+        found == digest,
+        "the genomaster has read other data than this machine: {found}, not {digest}; it may be of another version"
+    );
+    Ok(())
 }
 
 /// Packs a folder, always to the same bytes, so that an interrupted upload can go on.

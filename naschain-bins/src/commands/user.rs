@@ -1,6 +1,6 @@
 //! `genomaster user`: the users of a genomaster with many runs, added where its home is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -46,10 +46,13 @@ enum UserCommand {
         #[command(flatten)]
         home: HomeFlags,
     },
-    /// Change a user's limits
+    /// Change a user's limits or password
     Set {
         /// The user
         name: String,
+        /// File of a new password, its first line; the user's sessions end
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
         #[command(flatten)]
         limits: Limits,
         #[command(flatten)]
@@ -142,11 +145,7 @@ pub(super) async fn user(args: UserArgs) -> Result<String> {
             limits,
             home,
         } => {
-            let password = password_file.map(|file| {
-                let text = std::fs::read_to_string(&file);
-                let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-                anyhow::Ok(text.lines().next().unwrap_or_default().to_owned())
-            });
+            let password = password_file.map(|file| first_line(&file));
             let mut user = User::new(name, admin);
             limits.apply(&mut user);
             let home = home.open_or_create().await?;
@@ -154,9 +153,17 @@ pub(super) async fn user(args: UserArgs) -> Result<String> {
             let token = home.add_token(&user.name, "first", &all, None).await?;
             format!("{token}\n")
         }
-        UserCommand::Set { name, limits, home } => {
+        UserCommand::Set {
+            name,
+            password_file,
+            limits,
+            home,
+        } => {
             let home = home.open().await?;
             let mut user = known(&home, &name).await?;
+            if let Some(file) = password_file {
+                home.set_password(&name, first_line(&file)?).await?;
+            }
             limits.apply(&mut user);
             home.change_user(&user).await?;
             described(&user)
@@ -187,6 +194,12 @@ pub(super) async fn user(args: UserArgs) -> Result<String> {
             format!("{invitation}\n")
         }
     })
+}
+
+pub(super) fn first_line(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file);
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 async fn known(home: &Home, name: &str) -> Result<User> {

@@ -1,7 +1,7 @@
 //! What miners report about their leases: heartbeats and answers.
 
-use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
-use naschain_run::Proof;
+use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, Standing};
+use naschain_run::{Proof, RunState};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
@@ -32,6 +32,23 @@ impl Coordinator {
         proof: Option<Proof>,
     ) -> Result<bool, CallError> {
         Ok(self.send(event, proof, false).await?.is_journaled)
+    }
+
+    /// Tells the run what is known of a miner from others, if nothing is known of it here.
+    pub(crate) async fn introduce(
+        &self,
+        miner: &MinerId,
+        standing: Standing,
+    ) -> Result<(), CallError> {
+        let may_introduce = |state: Option<&RunState>| {
+            state.is_some_and(|state| state.board().may_introduce(miner))
+        };
+        if self.try_with_state(may_introduce).await {
+            let miner = miner.clone();
+            let event = Event::Introduce { miner, standing };
+            self.handle(event, None).await?;
+        }
+        Ok(())
     }
 
     /// Submits an answer; returns whether it is new. A repeated answer is acknowledged again but

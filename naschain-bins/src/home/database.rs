@@ -84,7 +84,19 @@ CREATE TABLE IF NOT EXISTS runs (
     state TEXT NOT NULL,
     created_s BIGINT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS admitted (hotkey TEXT PRIMARY KEY, since_s BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+    hash TEXT PRIMARY KEY,
+    data TEXT NOT NULL,
+    expires_s BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS miners (
+    hotkey TEXT PRIMARY KEY,
+    changed_s BIGINT NOT NULL,
+    valid_in_a_row BIGINT NOT NULL,
+    credit BIGINT NOT NULL,
+    flops_per_second BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS miners_by_change ON miners (changed_s);
 CREATE TABLE IF NOT EXISTS leads (run TEXT PRIMARY KEY, genomaster TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS genomasters (
     id TEXT PRIMARY KEY,

@@ -7,16 +7,18 @@ use naschain_core::Digest;
 
 use crate::home::{Home, run_path};
 
-/// What is in a run's folder and is for nobody else: its secret, its journal, which has a route of its
-/// own, and files of miners that are not complete.
-const PRIVATE: [&str; 6] = [
-    "secret",
+/// What is in a run's folder and is for nobody else: its journal, which has a route of its own, and
+/// files of miners that are not complete.
+const PRIVATE: [&str; 5] = [
     "journal.sqlite",
     "journal.sqlite-wal",
     "journal.sqlite-shm",
     "genomaster.lock",
     "received",
 ];
+/// The secret of a run, from which the seeds of its trainings follow: for nobody while it goes on, and
+/// needed afterwards to repeat a training.
+const SECRET: &str = "secret";
 /// Folders below that of the run, at most.
 const MAX_DEPTH: usize = 3;
 
@@ -34,7 +36,9 @@ impl Home {
             return Ok(files.unwrap_or_default());
         }
         let dir = self.run_dir(run);
-        Ok(tokio::task::spawn_blocking(move || files_in(&dir)).await??)
+        let mut files = tokio::task::spawn_blocking(move || files_in(&dir)).await??;
+        files.retain(|(path, _)| !is_open || path != SECRET);
+        Ok(files)
     }
 
     /// Stores the files of a run that has ended where all genomasters find them.
@@ -42,7 +46,8 @@ impl Home {
         if !self.files.are_shared() {
             return Ok(());
         }
-        let files = self.run_files(run, true).await?;
+        let dir = self.run_dir(run);
+        let files = tokio::task::spawn_blocking(move || files_in(&dir)).await??;
         for (path, _) in files {
             let path = format!("{}/{path}", run_path(run));
             self.files.publish(&self.files.local(&path), &path).await?;

@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::home::invitations::use_invitation;
+use crate::home::sessions::SESSION_USER;
 use crate::home::{Home, now_s};
 use crate::random::random_bytes;
 
@@ -199,6 +200,28 @@ impl Home {
         .bind(i64::from(user.quota.max_hours))
         .execute(&self.database.pool)
         .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
+    /// Gives a user another password, which ends the user's sessions; false if there is no such user.
+    ///
+    /// # Errors
+    /// If the password is too short.
+    pub(crate) async fn set_password(&self, user: &str, password: String) -> Result<bool> {
+        let password = hashed(password).await?;
+        let mut both = self.database.pool.begin().await?;
+        let changed = sqlx::query("UPDATE users SET password = $2 WHERE name = $1")
+            .bind(user)
+            .bind(password)
+            .execute(&mut *both)
+            .await?;
+        // All that a session has.
+        let data = serde_json::json!({ SESSION_USER: user }).to_string();
+        sqlx::query("DELETE FROM sessions WHERE data = $1")
+            .bind(data)
+            .execute(&mut *both)
+            .await?;
+        both.commit().await?;
         Ok(changed.rows_affected() == 1)
     }
 

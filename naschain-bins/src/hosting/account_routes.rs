@@ -168,7 +168,7 @@ pub(super) async fn make_token(
 }
 
 /// Lists the user's tokens, without their secrets.
-#[utoipa::path(get, path = "/v1/tokens", tag = "account", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/tokens", tag = "account", security(("token" = []), ("session" = [])),
     responses((status = 200, body = Vec<TokenInfo>), Refusals))]
 pub(super) async fn tokens(
     State(host): State<Arc<Host>>,
@@ -181,7 +181,7 @@ pub(super) async fn tokens(
 
 /// Revokes a token of the user.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "account", params(("id" = String, Path)),
-    security(("token" = [])), responses((status = 204), Refusals))]
+    security(("token" = []), ("session" = [])), responses((status = 204), Refusals))]
 pub(super) async fn revoke(
     State(host): State<Arc<Host>>,
     sender: Sender,
@@ -197,7 +197,7 @@ pub(super) async fn revoke(
 }
 
 /// The user whose token this is.
-#[utoipa::path(get, path = "/v1/me", tag = "account", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/me", tag = "account", security(("token" = []), ("session" = [])),
     responses((status = 200, body = Account), Refusals))]
 pub(super) async fn me(State(host): State<Arc<Host>>, sender: Sender) -> Reply<Json<Account>> {
     let user = sender.needs(Scope::Read)?;

@@ -42,7 +42,7 @@ pub(crate) struct ArtifactQuery {
 
 /// Lists the files of a run: its settings, history, front, report and models.
 #[utoipa::path(get, path = "/v1/runs/{run}/artifacts", tag = "runs", params(("run" = String, Path)),
-    security((), ("token" = [])), responses((status = 200, body = Vec<Artifact>), Refusals))]
+    security((), ("token" = []), ("session" = [])), responses((status = 200, body = Vec<Artifact>), Refusals))]
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     sender: Sender,
@@ -63,7 +63,7 @@ pub(super) async fn list(
 
 /// The history of a run: a line of JSON for each job that has ended.
 #[utoipa::path(get, path = "/v1/runs/{run}/history", tag = "runs", params(("run" = String, Path)),
-    security((), ("token" = [])),
+    security((), ("token" = []), ("session" = [])),
     responses((status = 200, content_type = "application/octet-stream"),
         (status = 206, content_type = "application/octet-stream"), Refusals))]
 pub(super) async fn history(
@@ -77,7 +77,7 @@ pub(super) async fn history(
 
 /// The trained networks of the front of a run that has ended, with the paths of their files.
 #[utoipa::path(get, path = "/v1/runs/{run}/models", tag = "runs", params(("run" = String, Path)),
-    security((), ("token" = [])),
+    security((), ("token" = []), ("session" = [])),
     responses((status = 200, content_type = "application/octet-stream"),
         (status = 206, content_type = "application/octet-stream"), Refusals))]
 pub(super) async fn models(
@@ -91,7 +91,7 @@ pub(super) async fn models(
 
 /// A file of a run, at most 1 MiB at a time: `Range: bytes=N-` asks for the rest.
 #[utoipa::path(get, path = "/v1/runs/{run}/artifact", tag = "runs",
-    params(("run" = String, Path), ArtifactQuery), security((), ("token" = [])),
+    params(("run" = String, Path), ArtifactQuery), security((), ("token" = []), ("session" = [])),
     responses((status = 200, content_type = "application/octet-stream"),
         (status = 206, content_type = "application/octet-stream"), Refusals))]
 pub(super) async fn read(

@@ -1,14 +1,16 @@
-//! Who sends a request: a user by a token, or somebody unknown.
+//! Who sends a request: a user by a token or a session, or somebody unknown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
 use naschain_run::ProblemKind;
+use tower_sessions::Session;
 
 use crate::home::runs::StoredRun;
+use crate::home::sessions::SESSION_USER;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
 use crate::hosting::host::Host;
@@ -46,12 +48,34 @@ impl Sender {
     }
 }
 
+/// The user whose session a request belongs to.
+async fn of_session(parts: &Parts, host: &Host) -> Reply<Sender> {
+    let Some(session) = parts.extensions.get::<Session>() else {
+        return Ok(Sender(None));
+    };
+    let name: Option<String> = match session.get(SESSION_USER).await {
+        Ok(name) => name,
+        Err(error) => return Err(trouble(&error.into())),
+    };
+    let Some(name) = name else {
+        return Ok(Sender(None));
+    };
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        check_same_origin(&parts.headers)?;
+    }
+    let user = host.home.user(&name).await;
+    let user = user.map_err(|error| trouble(&error))?;
+    Ok(Sender(
+        user.map(|user| (user, Scope::ALL.into_iter().collect())),
+    ))
+}
+
 impl FromRequestParts<Arc<Host>> for Sender {
     type Rejection = ErrorResponse;
 
     async fn from_request_parts(parts: &mut Parts, host: &Arc<Host>) -> Reply<Sender> {
         let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
-            return Ok(Sender(None));
+            return of_session(parts, host).await;
         };
         let token = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
@@ -71,6 +95,24 @@ impl FromRequestParts<Arc<Host>> for Sender {
             Err(error) => Err(trouble(&error)),
         }
     }
+}
+
+/// Refuses what a page of another site makes a browser send.
+pub(super) fn check_same_origin(headers: &HeaderMap) -> Reply<()> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let from_site =
+        text("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].contains(&site));
+    let host = text(header::HOST.as_str()).unwrap_or_default();
+    let from_host = text(header::ORIGIN.as_str()).is_none_or(|origin| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, name)| name == host)
+    });
+    if from_site && from_host {
+        return Ok(());
+    }
+    let detail = "a page of another site may not send this request";
+    Err(ErrorResponse::new(ProblemKind::NotPermitted, detail))
 }
 
 /// The response to a request that the home's database could not answer.

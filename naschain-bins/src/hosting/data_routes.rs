@@ -62,7 +62,7 @@ impl DataInfo {
 }
 
 /// Lists the user's data sets and the public ones.
-#[utoipa::path(get, path = "/v1/data-sets", tag = "data", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/data-sets", tag = "data", security(("token" = []), ("session" = [])),
     responses((status = 200, body = Vec<DataInfo>), Refusals))]
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -76,7 +76,7 @@ pub(super) async fn list(
 
 /// Deletes a data set of the user that none of the user's runs is on. Runs of others keep it.
 #[utoipa::path(delete, path = "/v1/data-sets/{digest}", tag = "data",
-    params(("digest" = String, Path)), security(("token" = [])),
+    params(("digest" = String, Path)), security(("token" = []), ("session" = [])),
     responses((status = 204), Refusals))]
 pub(super) async fn delete(
     State(host): State<Arc<Host>>,

@@ -19,9 +19,9 @@ use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::hosting::sign_ins::SignInLimits;
 use crate::journal::run_folder::read_run;
 use crate::journal::store::JournalPlace;
-use crate::server::admitted::Admitted;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
+use crate::server::known_miners::KnownMiners;
 use crate::server::work_account::Shares;
 
 /// A run that has ended is closed when nobody has asked for it for as long.
@@ -49,8 +49,8 @@ pub(crate) struct Host {
     /// Uploads to which a request is being appended.
     pub(crate) appending: Mutex<BTreeSet<String>>,
     pub(crate) shares: Shares,
-    /// Hotkeys that have passed an examination.
-    pub(super) admitted: Arc<Admitted>,
+    /// What is known of miners from all runs.
+    pub(super) miners: Arc<KnownMiners>,
     /// Users whose runs have used all the processor time that they may.
     pub(super) exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
@@ -85,7 +85,7 @@ impl Host {
             checks: UploadChecks::default(),
             appending: Mutex::default(),
             shares: Shares::default(),
-            admitted: Arc::default(),
+            miners: Arc::default(),
             exhausted: Mutex::default(),
             changes: watch::Sender::new(0),
             asked: watch::Sender::new(0),
@@ -95,7 +95,7 @@ impl Host {
         });
         host.home.remove_leftovers().await?;
         let mut since_s = 0;
-        host.share_admitted(&mut since_s).await?;
+        host.share_miners(&mut since_s).await?;
         if host.cluster.is_some() {
             tokio::spawn(host.clone().spread_forever());
         } else {
@@ -110,10 +110,13 @@ impl Host {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(COUNT_INTERVAL).await;
-                if let Err(error) = counting.share_admitted(&mut since_s).await {
+                if let Err(error) = counting.share_miners(&mut since_s).await {
                     tracing::error!("{error:#}");
                 }
                 if let Err(error) = counting.count_used().await {
+                    tracing::error!("{error:#}");
+                }
+                if let Err(error) = counting.home.delete_expired_sessions().await {
                     tracing::error!("{error:#}");
                 }
                 if let Err(error) = counting.close_idle(MAX_IDLE).await {
@@ -182,8 +185,7 @@ impl Host {
             auth: self.auth.clone(),
             shares: self.shares.clone(),
             // Where everybody registers, a user could make a run with an easy examination.
-            admitted: (self.settings.registration != Registration::Open)
-                .then(|| self.admitted.clone()),
+            known: (self.settings.registration != Registration::Open).then(|| self.miners.clone()),
         };
         let hosted = Arc::new(HostedRun::open(opening, &self.settings).await?);
         {

@@ -23,10 +23,10 @@ use crate::journal::secret::read_secret;
 use crate::journal::store::JournalPlace;
 use crate::server;
 use crate::server::access::Access;
-use crate::server::admitted::Admitted;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::exams::Exams;
+use crate::server::known_miners::KnownMiners;
 use crate::server::work_account::{Shares, WorkAccount};
 
 /// A run that is open.
@@ -38,6 +38,8 @@ pub(crate) struct HostedRun {
     pub(crate) dir: PathBuf,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) coordinator: Arc<Coordinator>,
+    /// Whether only miners on a list of its owner may mine.
+    pub(super) has_own_miners: bool,
     /// Who may mine.
     pub(crate) access: Access,
     /// The routes for miners and validators, whose requests are signed.
@@ -66,8 +68,8 @@ pub(super) struct Opening {
     /// Of the genomaster, whose limits the run shares.
     pub(super) auth: Arc<Authenticator>,
     pub(super) shares: Shares,
-    /// Hotkeys that need no examination, if they are remembered.
-    pub(super) admitted: Option<Arc<Admitted>>,
+    /// What is known of miners from other runs, if that counts.
+    pub(super) known: Option<Arc<KnownMiners>>,
 }
 
 impl HostedRun {
@@ -81,7 +83,7 @@ impl HostedRun {
             dataset,
             auth: shared_auth,
             shares,
-            admitted,
+            known,
         } = opening;
         let mut access = host.access.clone();
         if !stored.miners.is_empty() {
@@ -110,13 +112,13 @@ impl HostedRun {
         options.memory_limit_bytes = None;
         coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
         coordinator.pause(stored.status != RunStatus::Running);
-        let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), admitted.clone());
+        let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), known.clone());
         if let Some(exams) = exams {
             auth = auth.with_exams(exams);
         }
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
-        let reads = shared_auth.for_run(open_access, coordinator.nonces(), admitted);
+        let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
             let account = Some(account.clone());
@@ -124,6 +126,7 @@ impl HostedRun {
         };
         Ok(HostedRun {
             number: stored.number,
+            has_own_miners: !stored.miners.is_empty(),
             id: stored.id,
             owner: stored.owner,
             name: stored.name,

@@ -2,7 +2,7 @@
 
 use axum::http::header;
 use axum::response::IntoResponse;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 /// An error, as RFC 9457 has it.
@@ -57,6 +57,8 @@ impl Modify for Tokens {
         let scheme = SecurityScheme::Http(scheme.build());
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", scheme);
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("naschain_session"));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }
 

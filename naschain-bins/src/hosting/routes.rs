@@ -17,7 +17,7 @@ use crate::hosting::openapi::{Document, respond};
 use crate::hosting::proxy::{SentOn, recognise, to_leader, to_receiver};
 use crate::hosting::{
     account_routes, artifact_routes, data_routes, forward, run_changes, run_creation, run_routes,
-    upload_routes,
+    session_routes, upload_routes,
 };
 use crate::server::app::Reply;
 use crate::server::auth::Caller;
@@ -78,6 +78,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
             let detail = "this path does not support this method";
             ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
+        .layer(session_routes::layer(&host))
         .layer(from_fn_with_state(host.clone(), recognise))
         .with_state(host)
 }
@@ -89,6 +90,7 @@ fn user_routes() -> OpenApiRouter<Arc<Host>> {
         .routes(routes!(account_routes::register))
         .routes(routes!(account_routes::make_token, account_routes::tokens))
         .routes(routes!(account_routes::revoke))
+        .routes(routes!(session_routes::sign_in, session_routes::sign_out))
         .routes(routes!(account_routes::me))
         .routes(routes!(data_routes::list))
         .routes(routes!(data_routes::delete))

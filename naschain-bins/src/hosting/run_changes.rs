@@ -52,7 +52,7 @@ fn in_other_state(hosted: &HostedRun, action: &str) -> ErrorResponse {
 
 /// Pauses a run: no more jobs are handed out; trainings in progress go on.
 #[utoipa::path(post, path = "/v1/runs/{run}/pause", tag = "runs", params(("run" = String, Path)),
-    security(("token" = [])),
+    security(("token" = []), ("session" = [])),
     responses((status = 204), Refusals))]
 pub(super) async fn pause(
     State(host): State<Arc<Host>>,
@@ -64,7 +64,7 @@ pub(super) async fn pause(
 
 /// Lets a paused run go on.
 #[utoipa::path(post, path = "/v1/runs/{run}/resume", tag = "runs", params(("run" = String, Path)),
-    security(("token" = [])),
+    security(("token" = []), ("session" = [])),
     responses((status = 204), Refusals))]
 pub(super) async fn resume(
     State(host): State<Arc<Host>>,
@@ -91,7 +91,7 @@ async fn set_paused(
 
 /// Ends a run with what it has found so far. It cannot go on afterwards.
 #[utoipa::path(post, path = "/v1/runs/{run}/stop", tag = "runs", params(("run" = String, Path)),
-    security(("token" = [])),
+    security(("token" = []), ("session" = [])),
     responses((status = 202), Refusals))]
 pub(super) async fn stop(
     State(host): State<Arc<Host>>,
@@ -111,7 +111,7 @@ pub(super) async fn stop(
 
 /// Gives a search more generations.
 #[utoipa::path(post, path = "/v1/runs/{run}/extend", tag = "runs", params(("run" = String, Path)),
-    request_body = Extension, security(("token" = [])),
+    request_body = Extension, security(("token" = []), ("session" = [])),
     responses((status = 204), Refusals))]
 pub(super) async fn extend(
     State(host): State<Arc<Host>>,
@@ -133,7 +133,7 @@ pub(super) async fn extend(
 
 /// Deletes a run with all its files.
 #[utoipa::path(delete, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
-    security(("token" = [])),
+    security(("token" = []), ("session" = [])),
     responses((status = 204), Refusals))]
 pub(super) async fn delete(
     State(host): State<Arc<Host>>,

@@ -56,7 +56,7 @@ pub(crate) struct NewRun {
 
 /// Begins a search. Miners get its jobs at once.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = NewRun,
-    security(("token" = [])),
+    security(("token" = []), ("session" = [])),
     responses((status = 201, body = RunInfo), Refusals))]
 pub(super) async fn create(
     State(host): State<Arc<Host>>,

@@ -124,7 +124,7 @@ fn progress(state: &RunState) -> RunProgress {
 
 /// Lists the public runs and the user's own, the newest first; an administrator's list has all.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs", params(RunQuery),
-    security((), ("token" = [])),
+    security((), ("token" = []), ("session" = [])),
     responses((status = 200, body = RunPage), Refusals))]
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -161,7 +161,7 @@ pub(super) async fn list(
 
 /// One run, and how far it is.
 #[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
-    security((), ("token" = [])),
+    security((), ("token" = []), ("session" = [])),
     responses((status = 200, body = RunInfo), Refusals))]
 pub(super) async fn show(
     State(host): State<Arc<Host>>,

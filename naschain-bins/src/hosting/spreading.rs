@@ -68,6 +68,10 @@ impl Host {
             if self.is_open(run.id) || failed.contains_key(&run.id) {
                 continue;
             }
+            // Another may have been faster.
+            if !self.home.claim(run.id, cluster.id(), &alive).await? {
+                continue;
+            }
             if let Err(error) = self.opened(run.clone()).await {
                 tracing::error!("run {} ({}) cannot be opened: {error:#}", run.name, run.id);
                 failed.insert(run.id, clock::now());

@@ -144,7 +144,7 @@ fn own(host: &Host, sender: &Sender, id: &str) -> Reply<Upload> {
 
 /// Begins an upload. Its bytes are sent by PATCH.
 #[utoipa::path(post, path = "/v1/uploads", tag = "data", request_body = NewUpload,
-    security(("token" = [])), responses((status = 201, body = UploadInfo), Refusals))]
+    security(("token" = []), ("session" = [])), responses((status = 201, body = UploadInfo), Refusals))]
 pub(super) async fn create(
     State(host): State<Arc<Host>>,
     sender: Sender,
@@ -215,7 +215,7 @@ pub(super) async fn create(
 }
 
 /// Lists the user's uploads.
-#[utoipa::path(get, path = "/v1/uploads", tag = "data", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/uploads", tag = "data", security(("token" = []), ("session" = [])),
     responses((status = 200, body = Vec<UploadInfo>), Refusals))]
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -234,7 +234,7 @@ pub(super) async fn list(
 
 /// Where an upload stands. `Upload-Offset` says where to go on.
 #[utoipa::path(get, path = "/v1/uploads/{id}", tag = "data", params(("id" = String, Path)),
-    security(("token" = [])), responses((status = 200, body = UploadInfo), Refusals))]
+    security(("token" = []), ("session" = [])), responses((status = 200, body = UploadInfo), Refusals))]
 pub(super) async fn show(
     State(host): State<Arc<Host>>,
     sender: Sender,
@@ -255,7 +255,7 @@ pub(super) async fn show(
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "data",
     params(("id" = String, Path), ("Upload-Offset" = u64, Header)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    security(("token" = [])), responses((status = 204), Refusals))]
+    security(("token" = []), ("session" = [])), responses((status = 204), Refusals))]
 pub(super) async fn append(
     State(host): State<Arc<Host>>,
     sender: Sender,
@@ -346,7 +346,7 @@ async fn write_body(
 
 /// Deletes an upload. A data set that was made of it stays.
 #[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "data", params(("id" = String, Path)),
-    security(("token" = [])), responses((status = 204), Refusals))]
+    security(("token" = []), ("session" = [])), responses((status = 204), Refusals))]
 pub(super) async fn delete(
     State(host): State<Arc<Host>>,
     sender: Sender,

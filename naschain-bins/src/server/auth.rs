@@ -8,21 +8,20 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, Method, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use naschain_consensus::{Event, MinerId};
+use naschain_consensus::{Event, MinerId, Standing};
 
 use crate::clock;
 use crate::server::access::Access;
-use crate::server::admitted::Admitted;
 use crate::server::canonical_path::check_path_is_canonical;
 use crate::server::exams::Exams;
+use crate::server::known_miners::KnownMiners;
 use crate::server::limits::{max_body_bytes, network};
 use crate::server::problem::ErrorResponse;
 use crate::server::rates::Rates;
 use naschain_identity::{Auth, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, ProblemKind, Proof};
 
-/// Timeout for receiving a request body, so that a slow client does not hold its connection
-/// forever.
+/// Timeout for receiving a request body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
@@ -37,8 +36,8 @@ pub struct Authenticator {
     /// the path of the run is not signed.
     read_nonces: Arc<Mutex<Nonces>>,
     rates: Arc<Rates>,
-    /// Hotkeys that have passed the examination of another run of the same server.
-    admitted: Option<Arc<Admitted>>,
+    /// What is known of miners from other runs of the same server.
+    known: Option<Arc<KnownMiners>>,
     exams: Option<Arc<Exams>>,
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct RemoteAddress(pub(crate) Option<IpAddr>);
 pub(crate) struct Caller {
     hotkey: Option<String>,
     /// Whether miners of the reference network have tokens. Requests under /v1 carry none, so their
-    /// names are refused here: otherwise anybody could act as such a miner without its token.
+    /// names are refused here.
     uids_have_tokens: bool,
     /// The client's network address, `None` for this machine.
     pub address: Option<IpAddr>,
@@ -101,7 +100,7 @@ impl Authenticator {
             nonces,
             rates: Arc::new(Rates::new(&access)),
             access,
-            admitted: None,
+            known: None,
             exams: None,
         }
     }
@@ -111,14 +110,14 @@ impl Authenticator {
         &self,
         access: Access,
         nonces: Arc<Mutex<Nonces>>,
-        admitted: Option<Arc<Admitted>>,
+        known: Option<Arc<KnownMiners>>,
     ) -> Authenticator {
         Authenticator {
             access,
             nonces,
             read_nonces: self.read_nonces.clone(),
             rates: self.rates.clone(),
-            admitted,
+            known,
             exams: None,
         }
     }
@@ -139,14 +138,18 @@ impl Authenticator {
 
     /// Whether a hotkey has passed the examination of another run.
     pub(crate) fn is_admitted(&self, miner: &MinerId) -> bool {
-        let admitted = self.admitted.as_ref();
-        admitted.is_some_and(|admitted| admitted.has(miner))
+        self.known.as_ref().is_some_and(|known| known.has(miner))
+    }
+
+    /// What the answers of a miner in other runs say of it.
+    pub(super) fn standing(&self, miner: &MinerId) -> Option<Standing> {
+        self.known.as_ref()?.standing(miner)
     }
 
     /// A hotkey has joined a run for which it has passed an examination.
     pub(crate) fn admit(&self, miner: &MinerId) {
-        if let Some(admitted) = &self.admitted {
-            admitted.add(miner.clone());
+        if let Some(known) = &self.known {
+            known.admit(miner.clone());
         }
     }
 

@@ -1,7 +1,6 @@
 //! The genomaster's HTTP server: JSON under /v1, every error an RFC 9457 problem document.
 
 pub(crate) mod access;
-pub(crate) mod admitted;
 pub(crate) mod allow_list;
 pub(crate) mod app;
 pub(crate) mod auth;
@@ -14,6 +13,7 @@ mod evidence;
 pub(crate) mod exams;
 pub(crate) mod health;
 pub(crate) mod index;
+pub(crate) mod known_miners;
 pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod listen;
@@ -223,6 +223,9 @@ async fn join(
         if let Some(exams) = app.auth.exams() {
             exams.use_pass(&miner);
             app.auth.admit(&miner);
+        }
+        if let Some(standing) = app.auth.standing(&miner) {
+            app.coordinator.introduce(&miner, standing).await?;
         }
         Ok::<(), CallError>(())
     });

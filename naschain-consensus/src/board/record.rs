@@ -28,6 +28,15 @@ impl Record {
         1 << self.credit
     }
 
+    pub(super) fn credit(&self) -> u32 {
+        self.credit
+    }
+
+    /// Begins with as many credits.
+    pub(super) fn begin_with(&mut self, credit: u32) {
+        self.credit = credit.min(MAX_CREDIT);
+    }
+
     pub(super) fn blocked_until(&self) -> Millis {
         self.blocked_until
     }

@@ -239,6 +239,10 @@ impl Roster {
         self.miners.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownMiner> {
+        self.miners.iter()
+    }
+
     pub(super) fn is_known(&self, name: &MinerId) -> bool {
         self.by_name.contains_key(name)
     }

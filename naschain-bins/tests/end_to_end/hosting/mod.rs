@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 mod openapi;
 mod runs;
+mod sign_in;
 mod uploads;
 
 use std::path::{Path, PathBuf};

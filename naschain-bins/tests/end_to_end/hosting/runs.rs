@@ -33,7 +33,7 @@ fn miners_train_the_runs_of_several_users_who_fetch_them() {
     let mut fetch = home.user(&server, "bob", &["fetch", &third[..8]]);
     succeeded(fetch.arg("--out").arg(&out).output().unwrap());
     assert!(read(out.join("report.html")).contains("<html"));
-    assert!(!out.join("journal.sqlite").exists() && !out.join("secret").exists());
+    assert!(!out.join("journal.sqlite").exists());
     let model = home.dir.join("model.onnx");
     let mut export = genomaster();
     export.arg("export").arg(&out).arg("--out").arg(&model);
@@ -254,4 +254,29 @@ fn a_stop_survives_a_kill_and_nothing_is_left_of_deleted_runs() {
     second.args(["serve", "--unsigned", "--listen=127.0.0.1:0", "--home"]);
     let error = refused(second.arg(home.path()));
     assert!(error.contains("another genomaster is running"), "{error}");
+}
+
+#[test]
+fn a_miner_that_is_known_from_one_run_is_introduced_to_the_next() {
+    let home = Home::signed("hosting-known-miners");
+    home.add("ada", &[]);
+    let server = home.serve(0, &[]);
+    let port = server.port();
+    let miners = home.miners(&server, &["m1", "m2", "m3"]);
+    let first = home.submit(&server, "ada", &["--generations=3"]);
+    home.wait_for(&server, "ada", &first, "finished");
+    // What is known is stored every few seconds, and read again by the next process.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    drop(server);
+    let server = home.serve(port, &[]);
+    let second = home.submit(&server, "ada", &["--seed=2", "--public"]);
+    home.wait_for(&server, "ada", &second, "finished");
+    drop(miners);
+    let path = format!("/v1/runs/{second}/journal?after=0");
+    let journal = crate::programs::call(&server, "GET", &path, "", "").body;
+    let introduced = journal.matches(r#"\"event\":\"introduce\""#).count();
+    assert!((1..=3).contains(&introduced), "{introduced}: {journal}");
+    // Examined once for all runs.
+    drop(server);
+    audit(&home.run_dir(&second));
 }

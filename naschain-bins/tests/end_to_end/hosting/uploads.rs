@@ -268,3 +268,55 @@ fn bomb() -> Vec<u8> {
     }
     tar.into_inner().unwrap().finish().unwrap()
 }
+
+#[test]
+fn data_sets_are_uploaded_listed_and_deleted_by_commands() {
+    let home = Home::new("hosting-data-commands");
+    home.add("ada", &[]);
+    let server = home.serve(0, &[]);
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 60);
+    let archive = home.dir.join("shapes.tar.gz");
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&tar_of(&dir)).unwrap();
+    std::fs::write(&archive, gz.finish().unwrap()).unwrap();
+    let data = |args: &[&str]| {
+        let all = [&["data"], args].concat();
+        home.user(&server, "ada", &all).output().unwrap()
+    };
+    assert!(succeeded(data(&["list"])).contains("no data sets"));
+    let uploaded = succeeded(data(&[
+        "upload",
+        archive.to_str().unwrap(),
+        "--image-size=8",
+    ]));
+    let digest = uploaded.lines().next().unwrap();
+    let listed = succeeded(data(&["list"]));
+    assert!(
+        listed.contains("shapes.tar.gz (ada)") && listed.contains("2 classes"),
+        "{listed}"
+    );
+    // The same as a folder.
+    let run = home.submit(&server, "ada", &["--data-digest", digest]);
+    let missing = data(&["delete", "00"]);
+    let error = crate::programs::text(&missing.stderr);
+    assert!(error.contains("there is no data set \"00\""), "{error}");
+    assert_eq!(
+        data(&["delete", &digest[..8]]).status.code(),
+        Some(2),
+        "a run is on it"
+    );
+    let mut change = home.user(&server, "ada", &["change", &run, "delete"]);
+    succeeded(change.output().unwrap());
+    assert_eq!(succeeded(data(&["delete", &digest[..8]])), "deleted\n");
+    let token = crate::programs::read(home.token_file("ada"));
+    let begun = begin(&server, &token, 10);
+    let id = begun["id"].as_str().unwrap();
+    assert!(succeeded(data(&["list"])).contains("0 of 10 bytes have arrived"));
+    assert_eq!(succeeded(data(&["cancel", id])), "deleted\n");
+    let empty = home.dir.join("empty.zip");
+    std::fs::write(&empty, "nothing").unwrap();
+    let refused = data(&["upload", empty.to_str().unwrap()]);
+    let error = crate::programs::text(&refused.stderr);
+    assert!(error.contains("the genomaster refused the data"), "{error}");
+}

@@ -32,6 +32,11 @@ impl Roster {
         self.known_owners.entry(owner).or_default().record.accept();
     }
 
+    /// Gives a miner the credits of other runs.
+    pub(in crate::board) fn credit(&mut self, miner: MinerIndex, credit: u32) {
+        self.change_record(miner, |record| record.begin_with(credit));
+    }
+
     /// Takes a miner's credits away, for an answer that was proven wrong.
     pub(in crate::board) fn forfeit(&mut self, miner: MinerIndex) {
         self.change_record(miner, Record::forfeit);
