@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, QuestionId, Rejected, Row,
-    Rules, Ruling, Standing, Tally, TrainingPart,
+    Rules, Ruling, Tally, TrackRecord, TrainingPart,
 };
 use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
@@ -150,7 +150,7 @@ enum Step {
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
     Leave(MinerIndex),
-    Introduce(MinerIndex, Standing),
+    Introduce(MinerIndex, TrackRecord),
     Testify(QuestionId, Vec<StepState>),
     Received(QuestionId),
     Ruled(JobId, Ruling),
@@ -226,7 +226,7 @@ impl JobBoard {
             }
             Step::Submit(lease, row) => self.submit(lease, row, &mut actions),
             Step::Leave(miner) => self.leave(miner, &mut actions),
-            Step::Introduce(miner, standing) => self.introduce(miner, standing),
+            Step::Introduce(miner, record) => self.introduce(miner, record),
             Step::Testify(question, states) => self.testify(question, &states, &mut actions),
             Step::Received(question) => self.receive(question, &mut actions),
             Step::Ruled(job, ruling) => self.rule(job, ruling, &mut actions),
@@ -278,7 +278,7 @@ impl JobBoard {
                 Step::Submit(self.active_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
-            Event::Introduce { miner, standing } => Step::Introduce(self.known(miner)?, standing),
+            Event::Introduce { miner, record } => Step::Introduce(self.known(miner)?, record),
             Event::Testify {
                 miner,
                 question,

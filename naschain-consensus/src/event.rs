@@ -3,7 +3,7 @@
 use naschain_core::{Digest, StepState};
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, LeaseId, MinerId, QuestionId, Row, Ruling, Standing};
+use crate::{JobId, LeaseId, MinerId, QuestionId, Row, Ruling, TrackRecord};
 
 /// The epochs of a training that a job consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub enum Event {
         /// The miner.
         miner: MinerId,
         /// What is known of it.
-        standing: Standing,
+        record: TrackRecord,
     },
     /// A miner leaves; its leases end.
     Leave {

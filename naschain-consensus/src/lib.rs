@@ -14,7 +14,7 @@ mod reputation;
 mod rules;
 mod scores;
 mod settings;
-mod standing;
+mod track_record;
 mod verdict;
 mod weights;
 
@@ -31,6 +31,6 @@ pub use rejected::Rejected;
 pub use reputation::Reputation;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};
-pub use standing::Standing;
+pub use track_record::TrackRecord;
 pub use verdict::{Finding, Verdict, check_costs, judge, judge_late, judge_with_costs};
 pub use weights::{WeightLimits, weights_v10, weights_v11};

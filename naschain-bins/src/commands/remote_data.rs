@@ -17,11 +17,11 @@ use crate::printable::{counted, printable};
 #[derive(Args, Debug)]
 pub struct DataCommandArgs {
     #[command(subcommand)]
-    command: DataCommand,
+    command: DataAction,
 }
 
 #[derive(Subcommand, Debug)]
-enum DataCommand {
+enum DataAction {
     /// List the data sets that the user may use, and the uploads that are not data sets yet
     List {
         /// Print JSON
@@ -81,9 +81,9 @@ struct UploadArgs {
 /// Does what the command says, and returns what to print.
 pub(super) async fn data(args: DataCommandArgs) -> Result<String> {
     match args.command {
-        DataCommand::List { json, user } => list(json, &user).await,
-        DataCommand::Upload(args) => upload(args).await,
-        DataCommand::Delete { data, user } => {
+        DataAction::List { json, user } => list(json, &user).await,
+        DataAction::Upload(args) => upload(args).await,
+        DataAction::Delete { data, user } => {
             let client = user.client()?;
             let known: Vec<DataInfo> = client.get("/v1/data-sets").await?;
             let digest = found(&known, &data)?;
@@ -91,7 +91,7 @@ pub(super) async fn data(args: DataCommandArgs) -> Result<String> {
             client.send(Method::DELETE, &path).await?;
             Ok("deleted\n".to_owned())
         }
-        DataCommand::Cancel { upload, user } => {
+        DataAction::Cancel { upload, user } => {
             let is_id = upload.chars().all(|c| c.is_ascii_hexdigit());
             if !is_id || upload.is_empty() {
                 bail!("{upload:?} is no upload; `genomaster data list` lists them");

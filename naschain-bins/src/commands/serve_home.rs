@@ -58,11 +58,9 @@ pub(super) async fn serve_home(
     let home = Home::open(&args.dir, &args.shared).await?;
     let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
     let own_address = format!("{scheme}://{}", listener.local_addr()?);
+    let address = args.address.unwrap_or_else(|| own_address.clone());
     let cluster = match &args.shared.store {
-        Some(store) => {
-            let address = args.address.unwrap_or_else(|| own_address.clone());
-            Some(Cluster::join(&args.dir, store, address).await?)
-        }
+        Some(store) => Some(Cluster::join(&args.dir, store, address).await?),
         None => None,
     };
     let is_signed = opened.is_signed();

@@ -1,6 +1,6 @@
 //! What miners report about their leases: heartbeats and answers.
 
-use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, Standing};
+use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, TrackRecord};
 use naschain_run::{Proof, RunState};
 
 use crate::coordinator::Coordinator;
@@ -38,14 +38,14 @@ impl Coordinator {
     pub(crate) async fn introduce(
         &self,
         miner: &MinerId,
-        standing: Standing,
+        record: TrackRecord,
     ) -> Result<(), CallError> {
         let may_introduce = |state: Option<&RunState>| {
             state.is_some_and(|state| state.board().may_introduce(miner))
         };
         if self.try_with_state(may_introduce).await {
             let miner = miner.clone();
-            let event = Event::Introduce { miner, standing };
+            let event = Event::Introduce { miner, record };
             self.handle(event, None).await?;
         }
         Ok(())

@@ -1,19 +1,19 @@
 //! The miners that have passed an entrance examination, and what their answers say of them.
 
 use anyhow::Result;
-use naschain_consensus::{MinerId, Standing};
+use naschain_consensus::{MinerId, TrackRecord};
 use sqlx::Row;
 
 use crate::home::{Home, now_s};
 
 impl Home {
     /// Stores what is known of miners.
-    pub(crate) async fn store_miners(&self, miners: &[(MinerId, Standing)]) -> Result<()> {
+    pub(crate) async fn store_miners(&self, miners: &[(MinerId, TrackRecord)]) -> Result<()> {
         if miners.is_empty() {
             return Ok(());
         }
         let mut transaction = self.database.pool.begin().await?;
-        for (miner, standing) in miners {
+        for (miner, record) in miners {
             sqlx::query(
                 "INSERT INTO miners (hotkey, changed_s, valid_in_a_row, credit, flops_per_second)
                  VALUES ($1, $2, $3, $4, $5)
@@ -23,9 +23,9 @@ impl Home {
             )
             .bind(miner.as_str())
             .bind(now_s())
-            .bind(i64::from(standing.valid_in_a_row))
-            .bind(i64::from(standing.credit))
-            .bind(i64::try_from(standing.flops_per_second).unwrap_or(i64::MAX))
+            .bind(i64::from(record.valid_in_a_row))
+            .bind(i64::from(record.credit))
+            .bind(i64::try_from(record.flops_per_second).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await?;
         }
@@ -37,7 +37,7 @@ impl Home {
         &self,
         since_s: i64,
         limit: u32,
-    ) -> Result<Vec<(MinerId, Standing)>> {
+    ) -> Result<Vec<(MinerId, TrackRecord)>> {
         let rows = sqlx::query(
             "SELECT * FROM miners WHERE changed_s >= $1 ORDER BY changed_s DESC, hotkey LIMIT $2",
         )
@@ -48,13 +48,13 @@ impl Home {
         let mut found = Vec::new();
         for row in rows.iter().rev() {
             let number = |column: &str| -> Result<i64> { Ok(row.try_get(column)?) };
-            let standing = Standing {
+            let record = TrackRecord {
                 valid_in_a_row: u32::try_from(number("valid_in_a_row")?)?,
                 credit: u32::try_from(number("credit")?)?,
                 flops_per_second: u64::try_from(number("flops_per_second")?)?,
             };
             let hotkey: String = row.try_get("hotkey")?;
-            found.push((hotkey.parse()?, standing));
+            found.push((hotkey.parse()?, record));
         }
         Ok(found)
     }

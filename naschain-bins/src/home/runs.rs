@@ -113,7 +113,7 @@ pub(crate) type RunSettings = BTreeMap<String, serde_json::Value>;
 /// What became of a run that was to be added.
 #[derive(Debug)]
 pub(crate) enum AddedRun {
-    Added(StoredRun),
+    Added(Box<StoredRun>),
     /// There is one with the same specification.
     Exists,
     /// Its owner has too many.
@@ -197,7 +197,7 @@ impl Home {
         }
         transaction.commit().await?;
         Ok(match number {
-            Some(number) => AddedRun::Added(StoredRun { number, ..run }),
+            Some(number) => AddedRun::Added(Box::new(StoredRun { number, ..run })),
             None if self.run(run.id).await?.is_some() => AddedRun::Exists,
             None if self.count_open_runs(&run.owner).await? >= max_open => AddedRun::TooMany,
             None => AddedRun::NoData,

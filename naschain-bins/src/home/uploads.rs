@@ -73,7 +73,7 @@ impl Home {
     /// Begins an upload; `created_s` and the rest of `id`, which says how it begins, are set here.
     pub(crate) fn begin_upload(&self, mut upload: Upload) -> Result<Upload> {
         let drawn = hex::encode(random_bytes()?);
-        upload.id.extend(drawn.chars());
+        upload.id.push_str(&drawn);
         upload.id.truncate(ID_DIGITS);
         upload.created_s = now_s();
         let dir = self.upload_dir(&upload.owner, &upload.id);

@@ -119,7 +119,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
     };
     let added = host.home.add_run(run, &folder, limit, is_digits).await;
     let stored = match added.map_err(|error| trouble(&error))? {
-        AddedRun::Added(stored) => stored,
+        AddedRun::Added(stored) => *stored,
         AddedRun::TooMany => return Err(too_many_runs(user)),
         AddedRun::Exists => {
             let detail = "there is a run with these settings already; give another seed";

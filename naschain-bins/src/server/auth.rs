@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, Method, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use naschain_consensus::{Event, MinerId, Standing};
+use naschain_consensus::{Event, MinerId, TrackRecord};
 
 use crate::clock;
 use crate::server::access::Access;
@@ -26,14 +26,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// Limits requests and verifies their signatures, the cheapest check first: a flood is refused
-/// before its bodies are read, and a signature is verified before its nonce is stored.
+/// Limits requests and verifies their signatures, the cheapest check first, so that a flood is refused
+/// before its bodies are read.
 pub struct Authenticator {
     pub(super) access: Access,
-    /// The run's nonces, restored from the journal when this genomaster becomes leader.
+    /// The run's nonces, restored from the journal.
     nonces: Arc<Mutex<Nonces>>,
-    /// Those of requests whose body names no run: one of many runs shares them with the others, because
-    /// the path of the run is not signed.
+    /// Those of requests whose body names no run, which runs share: their path is not signed.
     read_nonces: Arc<Mutex<Nonces>>,
     rates: Arc<Rates>,
     /// What is known of miners from other runs of the same server.
@@ -41,7 +40,7 @@ pub struct Authenticator {
     exams: Option<Arc<Exams>>,
 }
 
-/// The network of a request's client, `None` for this machine.
+/// The network of a client, `None` for this machine.
 #[derive(Clone, Copy)]
 pub(crate) struct RemoteAddress(pub(crate) Option<IpAddr>);
 
@@ -142,8 +141,8 @@ impl Authenticator {
     }
 
     /// What the answers of a miner in other runs say of it.
-    pub(super) fn standing(&self, miner: &MinerId) -> Option<Standing> {
-        self.known.as_ref()?.standing(miner)
+    pub(super) fn track_record(&self, miner: &MinerId) -> Option<TrackRecord> {
+        self.known.as_ref()?.track_record(miner)
     }
 
     /// A hotkey has joined a run for which it has passed an examination.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use naschain_consensus::{MinerId, Standing};
+use naschain_consensus::{MinerId, TrackRecord};
 
 /// Most hotkeys; beyond it, the one that was admitted first is forgotten and examined again. Each has
 /// cost a training.
@@ -16,7 +16,7 @@ pub(crate) struct KnownMiners(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    miners: BTreeMap<MinerId, Standing>,
+    miners: BTreeMap<MinerId, TrackRecord>,
     /// The same, the oldest first.
     oldest: VecDeque<MinerId>,
     /// Those that the home's database does not have as they are.
@@ -24,8 +24,8 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn add(&mut self, miner: MinerId, standing: Standing) {
-        if self.miners.insert(miner.clone(), standing).is_some() {
+    fn add(&mut self, miner: MinerId, record: TrackRecord) {
+        if self.miners.insert(miner.clone(), record).is_some() {
             return;
         }
         self.oldest.push_back(miner);
@@ -48,9 +48,9 @@ impl KnownMiners {
     }
 
     /// What is known of a miner, if it is more than nothing.
-    pub(super) fn standing(&self, miner: &MinerId) -> Option<Standing> {
-        let standing = self.lock().miners.get(miner).copied();
-        standing.filter(|standing| *standing != Standing::default())
+    pub(super) fn track_record(&self, miner: &MinerId) -> Option<TrackRecord> {
+        let record = self.lock().miners.get(miner).copied();
+        record.filter(|record| *record != TrackRecord::default())
     }
 
     /// Admits a hotkey that has passed an examination here.
@@ -58,37 +58,37 @@ impl KnownMiners {
         let mut known = self.lock();
         if !known.miners.contains_key(&miner) {
             known.changed.insert(miner.clone());
-            known.add(miner, Standing::default());
+            known.add(miner, TrackRecord::default());
         }
     }
 
     /// Notes what the answers of a miner say of it, if it was admitted.
-    pub(crate) fn note(&self, miner: &MinerId, standing: Standing) {
+    pub(crate) fn note(&self, miner: &MinerId, record: TrackRecord) {
         let mut known = self.lock();
         if let Some(before) = known.miners.get_mut(miner)
-            && *before != standing
+            && *before != record
         {
-            *before = standing;
+            *before = record;
             known.changed.insert(miner.clone());
         }
     }
 
     /// Takes what has changed here since the last call.
-    pub(crate) fn take_changed(&self) -> Vec<(MinerId, Standing)> {
+    pub(crate) fn take_changed(&self) -> Vec<(MinerId, TrackRecord)> {
         let mut known = self.lock();
         let changed = std::mem::take(&mut known.changed);
         let found = changed.into_iter().filter_map(|miner| {
-            let standing = *known.miners.get(&miner)?;
-            Some((miner, standing))
+            let record = *known.miners.get(&miner)?;
+            Some((miner, record))
         });
         found.collect()
     }
 
     /// Remembers what the home's database has.
-    pub(crate) fn remember(&self, miner: MinerId, standing: Standing) {
+    pub(crate) fn remember(&self, miner: MinerId, record: TrackRecord) {
         let mut known = self.lock();
         if !known.changed.contains(&miner) {
-            known.add(miner, standing);
+            known.add(miner, record);
         }
     }
 }
@@ -113,18 +113,18 @@ mod tests {
     fn what_has_changed_is_taken_once() {
         let known = KnownMiners::default();
         let (ada, eve): (MinerId, MinerId) = ("ada".parse().unwrap(), "eve".parse().unwrap());
-        let standing = Standing {
+        let record = TrackRecord {
             credit: 2,
-            ..Standing::default()
+            ..TrackRecord::default()
         };
         known.admit(ada.clone());
-        assert_eq!(known.standing(&ada), None, "nothing is known yet");
-        known.note(&ada, standing);
-        known.note(&eve, standing);
-        assert_eq!(known.take_changed(), [(ada.clone(), standing)]);
-        known.note(&ada, standing);
+        assert_eq!(known.track_record(&ada), None, "nothing is known yet");
+        known.note(&ada, record);
+        known.note(&eve, record);
+        assert_eq!(known.take_changed(), [(ada.clone(), record)]);
+        known.note(&ada, record);
         assert_eq!(known.take_changed(), []);
-        known.remember(eve.clone(), standing);
-        assert_eq!(known.standing(&eve), Some(standing));
+        known.remember(eve.clone(), record);
+        assert_eq!(known.track_record(&eve), Some(record));
     }
 }

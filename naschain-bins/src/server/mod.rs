@@ -224,8 +224,8 @@ async fn join(
             exams.use_pass(&miner);
             app.auth.admit(&miner);
         }
-        if let Some(standing) = app.auth.standing(&miner) {
-            app.coordinator.introduce(&miner, standing).await?;
+        if let Some(record) = app.auth.track_record(&miner) {
+            app.coordinator.introduce(&miner, record).await?;
         }
         Ok::<(), CallError>(())
     });

@@ -2,7 +2,7 @@
 
 use super::JobBoard;
 use super::roster::MinerIndex;
-use crate::{MinerId, Standing};
+use crate::{MinerId, TrackRecord};
 
 impl JobBoard {
     /// Whether [`Event::Introduce`](crate::Event::Introduce) has an effect on a miner: it has joined, and
@@ -18,29 +18,29 @@ impl JobBoard {
     }
 
     /// Lets a miner begin with what is known of it.
-    pub(super) fn introduce(&mut self, miner: MinerIndex, standing: Standing) {
+    pub(super) fn introduce(&mut self, miner: MinerIndex, record: TrackRecord) {
         if !self.is_unknown(miner) {
             return;
         }
-        self.roster.credit(miner, standing.credit);
+        self.roster.credit(miner, record.credit);
         let known = &mut self.roster[miner];
-        known.valid_in_a_row = standing.valid_in_a_row;
-        if standing.flops_per_second > 0 {
-            known.pace.update(1_000, standing.flops_per_second);
+        known.valid_in_a_row = record.valid_in_a_row;
+        if record.flops_per_second > 0 {
+            known.pace.update(1_000, record.flops_per_second);
         }
     }
 
     /// What the answers of the miners in this run say of them; only of those that have answered.
-    pub fn standings(&self) -> impl Iterator<Item = (&MinerId, Standing)> {
+    pub fn track_records(&self) -> impl Iterator<Item = (&MinerId, TrackRecord)> {
         self.roster.iter().filter_map(|known| {
             let ms_per_flop = known.pace.ms_per_flop().filter(|_| known.has_answered)?;
-            let standing = Standing {
+            let record = TrackRecord {
                 valid_in_a_row: known.valid_in_a_row,
                 credit: known.record.credit(),
                 // Casts of floats saturate.
                 flops_per_second: (1_000.0 / ms_per_flop.max(f64::MIN_POSITIVE)) as u64,
             };
-            Some((&known.name, standing))
+            Some((&known.name, record))
         })
     }
 }

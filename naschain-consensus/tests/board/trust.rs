@@ -1,6 +1,6 @@
 //! Adaptive replication: trusted miners are checked less often.
 
-use naschain_consensus::{Action, Event, JobId, Millis, MinerId, Standing, Trust};
+use naschain_consensus::{Action, Event, JobId, Millis, MinerId, TrackRecord, Trust};
 
 use crate::harness::{Harness, exact, id, row, with};
 
@@ -92,27 +92,31 @@ fn what_is_known_of_miners_from_another_run_counts_until_they_answer() {
     let rules = with(exact(), |rules| rules.trust = Some(Trust::new(5)));
     let names = ["a", "b", "c"];
     let mut first = Harness::new(rules.clone(), &names);
-    assert_eq!(first.board.standings().count(), 0, "nobody has answered");
+    assert_eq!(
+        first.board.track_records().count(),
+        0,
+        "nobody has answered"
+    );
     for job in 0..12 {
         for miner in first.open(job).iter().flatten() {
             first.now += 1_000;
             first.complete(miner.as_str(), row(9_000));
         }
     }
-    let known: Vec<(MinerId, Standing)> = first
+    let known: Vec<(MinerId, TrackRecord)> = first
         .board
-        .standings()
-        .map(|(miner, standing)| (miner.clone(), standing))
+        .track_records()
+        .map(|(miner, record)| (miner.clone(), record))
         .collect();
     assert_eq!(known.len(), 3);
     assert!(known.iter().all(|(_, one)| one.valid_in_a_row >= 5));
     assert!(known.iter().all(|(_, one)| one.flops_per_second > 0));
 
     let mut second = Harness::new(rules, &names);
-    for (miner, standing) in &known {
+    for (miner, record) in &known {
         assert!(second.board.may_introduce(miner));
-        let (miner, standing) = (miner.clone(), *standing);
-        second.handle(Event::Introduce { miner, standing });
+        let (miner, record) = (miner.clone(), *record);
+        second.handle(Event::Introduce { miner, record });
     }
     let sizes: Vec<usize> = (0..10).map(|job| second.open(job).len()).collect();
     assert!(sizes.contains(&1), "trusted from the start: {sizes:?}");
@@ -120,24 +124,24 @@ fn what_is_known_of_miners_from_another_run_counts_until_they_answer() {
     let (miner, _) = known[0].clone();
     assert!(!second.board.may_introduce(&miner));
     let before = serde_json::to_string(&second.board).unwrap();
-    let standing = Standing::default();
-    second.handle(Event::Introduce { miner, standing });
+    let record = TrackRecord::default();
+    second.handle(Event::Introduce { miner, record });
     assert_eq!(serde_json::to_string(&second.board).unwrap(), before);
     let unknown = Event::Introduce {
         miner: id("nobody"),
-        standing,
+        record,
     };
     assert!(second.board.handle(Millis(second.now), unknown).is_err());
 }
 
 #[test]
 fn standings_of_several_runs_are_merged() {
-    let one = Standing {
+    let one = TrackRecord {
         valid_in_a_row: 7,
         credit: 3,
         flops_per_second: 200,
     };
-    let other = Standing {
+    let other = TrackRecord {
         valid_in_a_row: 2,
         credit: 1,
         flops_per_second: 0,
@@ -145,7 +149,7 @@ fn standings_of_several_runs_are_merged() {
     let merged = one.with(other);
     assert_eq!((merged.valid_in_a_row, merged.credit), (9, 1));
     assert_eq!(merged.flops_per_second, 200);
-    let refuted = Standing {
+    let refuted = TrackRecord {
         valid_in_a_row: 0,
         ..one
     };
