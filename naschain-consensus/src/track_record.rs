@@ -15,12 +15,13 @@ pub struct TrackRecord {
 }
 
 impl TrackRecord {
-    /// What two runs together say: the worse record, the lower speed, and the answers of both unless one
-    /// of them ended with a bad one.
+    /// What two runs together say: the lower credit and speed, and the longer of both rows of valid answers,
+    /// unless one of them ended with a bad one. Not the sum, because a run may have begun with what the
+    /// other says.
     #[must_use]
     pub fn with(self, other: TrackRecord) -> TrackRecord {
         let is_broken = self.valid_in_a_row == 0 || other.valid_in_a_row == 0;
-        let valid = self.valid_in_a_row.saturating_add(other.valid_in_a_row);
+        let valid = self.valid_in_a_row.max(other.valid_in_a_row);
         let speeds = [self.flops_per_second, other.flops_per_second];
         let known = speeds.into_iter().filter(|speed| *speed > 0);
         TrackRecord {

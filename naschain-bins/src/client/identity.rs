@@ -43,7 +43,14 @@ impl Connections {
             return Some(known.clone());
         }
         let identity = self.genomasters[leading].identity.get()?;
-        let mut genomasters = vec![Genomaster::at(url).ok()?];
+        let first = Genomaster::at(url).ok()?;
+        // Nobody is sent from https to http, or to other paths.
+        let has_tls = |url: &str| url.starts_with("https:");
+        let is_safe = has_tls(url) || !has_tls(&self.genomasters[leading].url);
+        if !is_safe || !first.base.is_empty() {
+            return None;
+        }
+        let mut genomasters = vec![first];
         genomasters.extend(self.genomasters.iter().cloned());
         let mut credentials = self.credentials.clone();
         credentials.genomaster.clone_from(&identity.hotkey);

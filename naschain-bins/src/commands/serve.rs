@@ -81,6 +81,9 @@ pub struct ServeArgs {
     /// With --home and --store, the URL at which the other genomasters reach this one
     #[arg(long, help_heading = RUN, hide_short_help = true, value_name = "URL", requires_all = ["home", "store"])]
     address: Option<String>,
+    /// With --home and --store, a PEM file of certificates to trust at the other genomasters
+    #[arg(long, help_heading = RUN, hide_short_help = true, value_name = "FILE", requires_all = ["home", "store"])]
+    ca_file: Option<PathBuf>,
     /// With --home, who may register: open, invited or closed
     #[arg(long, help_heading = "Access", hide_short_help = true, value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
     registration: Registration,
@@ -111,6 +114,7 @@ impl ServeArgs {
             dir,
             shared,
             address: self.address.clone(),
+            ca_file: self.ca_file.clone(),
             registration: self.registration,
             has_exams: !self.no_exam,
             options: self.common.device.options(),

@@ -1,12 +1,13 @@
 //! `genomaster serve --home`: a genomaster with many runs.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use naschain_identity::Nonces;
 use naschain_train::Options;
 use tokio::net::TcpListener;
@@ -40,6 +41,8 @@ pub(super) struct HomeArgs {
     pub(super) shared: SharedPlaces,
     /// Where the others reach this one.
     pub(super) address: Option<String>,
+    /// Certificates that the others may have, besides those of public authorities.
+    pub(super) ca_file: Option<PathBuf>,
     pub(super) registration: Registration,
     pub(super) has_exams: bool,
     pub(super) options: Options,
@@ -58,9 +61,12 @@ pub(super) async fn serve_home(
     let home = Home::open(&args.dir, &args.shared).await?;
     let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
     let own_address = format!("{scheme}://{}", listener.local_addr()?);
-    let address = args.address.unwrap_or_else(|| own_address.clone());
     let cluster = match &args.shared.store {
-        Some(store) => Some(Cluster::join(&args.dir, store, address).await?),
+        Some(store) => {
+            let address = shared_address(args.address.as_deref(), scheme, listener.local_addr()?)?;
+            let joined = Cluster::join(&args.dir, store, address, args.ca_file.as_deref());
+            Some(joined.await?)
+        }
         None => None,
     };
     let is_signed = opened.is_signed();
@@ -115,6 +121,31 @@ pub(super) async fn serve_home(
     }
     host.close_all().await?;
     result
+}
+
+/// The URL at which other genomasters reach this one.
+fn shared_address(given: Option<&str>, scheme: &str, listening: SocketAddr) -> Result<String> {
+    let Some(given) = given else {
+        ensure!(
+            !listening.ip().is_unspecified(),
+            "with --store and --listen {listening}, give --address: the URL at which the other genomasters reach this one, such as {scheme}://10.0.0.1:{}",
+            listening.port()
+        );
+        return Ok(format!("{scheme}://{listening}"));
+    };
+    let url = reqwest::Url::parse(given).ok().filter(|url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.has_host()
+            && url.username().is_empty()
+            && url.path() == "/"
+            && url.query().is_none()
+    });
+    ensure!(
+        url.is_some(),
+        "--address is {given}; it must be a URL such as {scheme}://10.0.0.1:{}, without a path",
+        listening.port()
+    );
+    Ok(given.trim_end_matches('/').to_owned())
 }
 
 /// Follows a run to its end, or until it is stopped, and writes its files.

@@ -17,9 +17,9 @@ use crate::files::{create_folder, delete_oldest, write_whole};
 const INCOMPLETE: &str = "received";
 /// Folder of delivered checkpoints, in the run's folder: those by which the referee decided, and those
 /// from which jobs continue.
-const STATES: &str = "states";
+pub(crate) const STATES: &str = "states";
 /// Folder of delivered weights, in the run's folder.
-const DELIVERED: &str = "delivered";
+pub(crate) const DELIVERED: &str = "delivered";
 /// Maximum size of all delivered checkpoints, and of all delivered weights. Above it the oldest are
 /// deleted, because each false answer can cause one file.
 const MAX_FOLDER_BYTES: u64 = 4 << 30;
@@ -39,6 +39,9 @@ pub(crate) fn delivered_file(run_dir: &Path, digest: Digest) -> PathBuf {
     run_dir.join(DELIVERED).join(name)
 }
 
+/// Stores a file of the run's folder where other genomasters find it.
+pub(crate) type Publish = Arc<dyn Fn(&Path) + Send + Sync>;
+
 /// Receives files, checks them, and stores them in the run's folder.
 pub(crate) struct Deliveries {
     pub(super) run_dir: PathBuf,
@@ -48,6 +51,7 @@ pub(crate) struct Deliveries {
     pub(super) files: ReceivedFiles,
     /// One part is added at a time.
     pub(super) turn: Mutex<()>,
+    publish: Option<Publish>,
 }
 
 /// A training of the run.
@@ -73,7 +77,14 @@ impl Deliveries {
             options,
             files: ReceivedFiles::in_folder(run_dir.join(INCOMPLETE)),
             turn: Mutex::new(()),
+            publish: None,
         }
+    }
+
+    /// The same for a run that another genomaster may lead next. `publish` may block.
+    pub(crate) fn with_publish(self, publish: Publish) -> Deliveries {
+        let publish = Some(publish);
+        Deliveries { publish, ..self }
     }
 
     /// Checks a complete file and stores it. The error says what is wrong with the file.
@@ -113,6 +124,9 @@ impl Deliveries {
         };
         create_folder(path.parent().unwrap_or(&self.run_dir))?;
         write_whole(&path, bytes)?;
+        if let Some(publish) = &self.publish {
+            publish(&path);
+        }
         for folder in [STATES, DELIVERED] {
             delete_oldest(&self.run_dir.join(folder), MAX_FOLDER_BYTES, &path);
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use naschain_core::Digest;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -53,17 +53,14 @@ impl StoredData {
 
 impl Home {
     /// Stores a data set of a user whose file is `packed`, or changes its name, licence and visibility.
-    /// The file is moved.
-    ///
-    /// # Errors
-    /// Also if the user would then have more than `max_bytes` bytes.
+    /// The file is moved. Returns why not, if the user would then have more than `max_bytes` bytes.
     pub(crate) async fn store_data(
         &self,
         data: &StoredData,
         packed: &Path,
         class_names: &[String],
         max_bytes: u64,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         let (path, names_path) = (data_path(data.digest), class_names_path(data.digest));
         write_whole(
             &self.files.local(&names_path),
@@ -79,12 +76,17 @@ impl Home {
             if !self.files.is_published(&path).await? {
                 continue;
             }
-            check_quota(&mut transaction, data, max_bytes).await?;
+            if let Some(reason) = over_quota(&mut transaction, data, max_bytes).await? {
+                drop(transaction);
+                self.drop_unused_data(data.digest).await?;
+                return Ok(Some(reason));
+            }
             // Also over one that is there, which may be damaged.
             std::fs::rename(packed, self.files.local(&path))?;
             crate::files::sync_folder(&self.files.local(&path))?;
             add_data(&mut transaction, data).await?;
-            return Ok(transaction.commit().await?);
+            transaction.commit().await?;
+            return Ok(None);
         }
     }
 
@@ -166,12 +168,12 @@ impl Home {
     }
 }
 
-/// Refuses a data set that its owner's quota has no room for.
-async fn check_quota(
+/// Why its owner's quota has no room for a data set, if it has none.
+async fn over_quota(
     connection: &mut AnyConnection,
     data: &StoredData,
     max_bytes: u64,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let others: i64 = sqlx::query_scalar(
         "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM data_sets
          WHERE owner = $1 AND digest <> $2",
@@ -181,12 +183,10 @@ async fn check_quota(
     .fetch_one(connection)
     .await?;
     let left = max_bytes.saturating_sub(u64::try_from(others)?);
-    ensure!(
-        data.bytes <= left,
-        "it takes {} bytes, and {left} of the quota of {max_bytes} are left",
-        data.bytes
-    );
-    Ok(())
+    Ok((data.bytes > left).then(|| {
+        let bytes = data.bytes;
+        format!("it takes {bytes} bytes, and {left} of the quota of {max_bytes} are left")
+    }))
 }
 
 /// Adds a data set of a user, or changes its name, licence and visibility.

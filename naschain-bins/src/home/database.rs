@@ -17,11 +17,17 @@ const MAX_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The tables have a schema of their own on a server, where other programs may have tables `users`.
-const ON_SERVER: [&str; 4] = [
+///
+/// A genomaster that hangs, or is gone, in the middle of a transaction must not hold the others up.
+const ON_SERVER: [&str; 8] = [
     "SET client_min_messages = warning",
     "CREATE SCHEMA IF NOT EXISTS naschain_home",
     "SET search_path = naschain_home",
     "SET statement_timeout = '10s'",
+    "SET idle_in_transaction_session_timeout = '10s'",
+    "SET tcp_keepalives_idle = 5",
+    "SET tcp_keepalives_interval = 2",
+    "SET tcp_keepalives_count = 3",
 ];
 /// Of `genomaster user`, a file is read while a genomaster writes it.
 const IN_FILE: [&str; 3] = [
@@ -90,12 +96,15 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_s BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS miners (
-    hotkey TEXT PRIMARY KEY,
+    hotkey TEXT NOT NULL,
+    run TEXT NOT NULL,
     changed_s BIGINT NOT NULL,
     valid_in_a_row BIGINT NOT NULL,
     credit BIGINT NOT NULL,
-    flops_per_second BIGINT NOT NULL
+    flops_per_second BIGINT NOT NULL,
+    PRIMARY KEY (hotkey, run)
 );
+CREATE TABLE IF NOT EXISTS deleted_runs (run TEXT PRIMARY KEY, data TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS miners_by_change ON miners (changed_s);
 CREATE TABLE IF NOT EXISTS leads (run TEXT PRIMARY KEY, genomaster TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS genomasters (

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt};
@@ -15,6 +16,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::files::{create_folder, sync_folder};
 use crate::random::random_bytes;
+
+/// How long a request for one object may take: other genomasters may wait for its end.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The files of a home.
 pub(crate) struct Files {
@@ -47,15 +51,11 @@ impl Files {
         self.dir.join(path)
     }
 
-    /// Stores a file at the shared place, unless it is there.
+    /// Stores a file at the shared place.
     pub(crate) async fn publish(&self, file: &Path, path: &str) -> Result<()> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
-        let bytes = tokio::fs::metadata(file).await?.len();
-        if shared.size(path).await? == Some(bytes) {
-            return Ok(());
-        }
         let mut writer = BufWriter::new(shared.store.clone(), shared.key(path));
         let mut reader = tokio::fs::File::open(file).await?;
         let written = tokio::io::copy(&mut reader, &mut writer).await;
@@ -113,6 +113,14 @@ impl Files {
         }
     }
 
+    /// Deletes all copies in a folder of the home's that can be fetched again.
+    pub(crate) fn drop_copies(&self, folder: &str) {
+        let files = std::fs::read_dir(self.local(folder));
+        for file in files.into_iter().flatten().flatten() {
+            self.drop_copy(&format!("{folder}/{}", file.file_name().display()));
+        }
+    }
+
     /// Whether the file is at the shared place, or no place is shared.
     pub(crate) async fn is_published(&self, path: &str) -> Result<bool> {
         match &self.shared {
@@ -137,13 +145,21 @@ impl Files {
         Ok(Some(files.collect()))
     }
 
-    /// Up to `limit` bytes of a file at the shared place from `start` on, and its size.
+    /// The size of a file at the shared place, if it is there.
+    pub(crate) async fn published_size(&self, path: &str) -> Result<Option<u64>> {
+        match &self.shared {
+            Some(shared) => shared.size(path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Up to `limit` bytes of a file at the shared place from `start` on.
     pub(crate) async fn published_range(
         &self,
         path: &str,
         start: u64,
         limit: u64,
-    ) -> Result<(Vec<u8>, u64)> {
+    ) -> Result<Vec<u8>> {
         let Some(shared) = &self.shared else {
             bail!("no place is shared");
         };
@@ -152,17 +168,19 @@ impl Files {
             ..GetOptions::default()
         };
         let found = shared.store.get_opts(&shared.key(path), options).await?;
-        let total = found.meta.size;
-        Ok((found.bytes().await?.to_vec(), total))
+        Ok(found.bytes().await?.to_vec())
     }
 
-    /// Deletes a file everywhere.
+    /// Deletes a file here and at the shared place. Other genomasters may have copies until they need it
+    /// no more.
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         let _ = std::fs::remove_file(self.local(path));
         let Some(shared) = &self.shared else {
             return Ok(());
         };
-        match shared.store.delete(&shared.key(path)).await {
+        let key = shared.key(path);
+        let deleted = tokio::time::timeout(ANSWER_TIMEOUT, shared.store.delete(&key)).await;
+        match deleted.with_context(|| format!("{path} was not deleted in time"))? {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             deleted => Ok(deleted?),
         }
@@ -221,7 +239,10 @@ impl Shared {
 
     /// The size of a file, if it is there.
     async fn size(&self, path: &str) -> Result<Option<u64>> {
-        match self.store.head(&self.key(path)).await {
+        let key = self.key(path);
+        let found = tokio::time::timeout(ANSWER_TIMEOUT, self.store.head(&key)).await;
+        let context = || format!("{path} with --files: there is no answer");
+        match found.with_context(context)? {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {path} with --files")),

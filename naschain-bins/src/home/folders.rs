@@ -5,7 +5,7 @@ use naschain_core::Digest;
 use naschain_run::{RunSecret, RunSpec};
 use sqlx::{AnyConnection, Row};
 
-use crate::home::Home;
+use crate::home::{Home, run_path};
 use crate::journal::run_folder::create_or_check;
 use crate::journal::secret::store_secret;
 
@@ -28,11 +28,25 @@ impl Home {
         Ok(())
     }
 
-    /// Creates the folder of a run that another genomaster has begun, unless it is there.
-    pub(crate) async fn ensure_run_folder(&self, run: Digest) -> Result<()> {
-        if !self.files.are_shared() || self.run_dir(run).join("run.json").is_file() {
+    /// Creates the folder of a run that another genomaster has begun, unless it is there, and copies what
+    /// miners have delivered to others, in these folders of it.
+    pub(crate) async fn ensure_run_folder(&self, run: Digest, delivered: &[&str]) -> Result<()> {
+        if !self.files.are_shared() {
             return Ok(());
         }
+        if !self.run_dir(run).join("run.json").is_file() {
+            self.create_known_folder(run).await?;
+        }
+        for folder in delivered {
+            let folder = format!("{}/{folder}", run_path(run));
+            for (file, _) in self.files.published(&folder).await?.unwrap_or_default() {
+                self.files.fetch(&format!("{folder}/{file}")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_known_folder(&self, run: Digest) -> Result<()> {
         let row = sqlx::query("SELECT spec, secret FROM run_folders WHERE run = $1")
             .bind(run.to_string())
             .fetch_optional(&self.database.pool)

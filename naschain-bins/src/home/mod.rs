@@ -10,7 +10,7 @@ pub(crate) mod files;
 pub(crate) mod folders;
 mod invitations;
 pub(crate) mod leads;
-mod miners;
+pub(crate) mod miners;
 mod run_files;
 pub(crate) mod runs;
 mod secrets;
@@ -21,6 +21,7 @@ pub(crate) mod users;
 pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use naschain_core::Digest;
@@ -36,7 +37,7 @@ use crate::journal::store::JournalPlace;
 pub(crate) struct Home {
     dir: PathBuf,
     database: HomeDatabase,
-    pub(crate) files: Files,
+    pub(crate) files: Arc<Files>,
     /// Passwords that are hashed at a time: each takes 19 MiB and a core.
     hashing: Semaphore,
 }
@@ -65,7 +66,7 @@ impl Home {
             create_folder(&dir.join(part))?;
         }
         let database = HomeDatabase::open(dir, shared.store.as_ref()).await?;
-        let files = Files::open(dir, shared.files.as_deref())?;
+        let files = Arc::new(Files::open(dir, shared.files.as_deref())?);
         Ok(Home {
             files,
             dir: dir.to_owned(),

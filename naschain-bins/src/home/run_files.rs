@@ -41,6 +41,27 @@ impl Home {
         Ok(files)
     }
 
+    /// The size of one of these files; `None` if there is none with this path.
+    pub(crate) async fn run_file_size(
+        &self,
+        run: Digest,
+        is_open: bool,
+        path: &str,
+    ) -> Result<Option<u64>> {
+        if !self.are_files_published(is_open) {
+            // Only what is listed: no other path leads anywhere.
+            let files = self.run_files(run, is_open).await?;
+            let found = files.into_iter().find(|(file, _)| file == path);
+            return Ok(found.map(|(_, size)| size));
+        }
+        let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+        if !path.split('/').all(is_plain) {
+            return Ok(None);
+        }
+        let path = format!("{}/{path}", run_path(run));
+        self.files.published_size(&path).await
+    }
+
     /// Stores the files of a run that has ended where all genomasters find them.
     pub(crate) async fn publish_run(&self, run: Digest) -> Result<()> {
         if !self.files.are_shared() {

@@ -175,6 +175,7 @@ impl Home {
                     WHERE owner = $2 AND state IN ('running', 'paused', 'stopping')) < $10
                AND ($11 = 1 OR EXISTS (SELECT 1 FROM data_sets
                     WHERE digest = $4 AND (owner = $2 OR is_public = 1)))
+               AND NOT EXISTS (SELECT 1 FROM deleted_runs WHERE run = $1)
              ON CONFLICT (id) DO NOTHING
              RETURNING number",
         )
@@ -199,6 +200,7 @@ impl Home {
         Ok(match number {
             Some(number) => AddedRun::Added(Box::new(StoredRun { number, ..run })),
             None if self.run(run.id).await?.is_some() => AddedRun::Exists,
+            None if self.is_deleted(run.id).await? => AddedRun::Exists,
             None if self.count_open_runs(&run.owner).await? >= max_open => AddedRun::TooMany,
             None => AddedRun::NoData,
         })
@@ -272,11 +274,41 @@ impl Home {
         Ok(changed > 0)
     }
 
-    /// Forgets a run; its folder stays.
+    /// The runs that were deleted and of which something may be left, with their data sets.
+    pub(crate) async fn deleted_runs(&self) -> Result<Vec<(Digest, Digest)>> {
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT run, data FROM deleted_runs")
+            .fetch_all(&self.database.pool)
+            .await?;
+        let parsed = rows
+            .into_iter()
+            .map(|(run, data)| Ok((run.parse()?, data.parse()?)));
+        parsed.collect()
+    }
+
+    /// Whether something of a run that was deleted may be left.
+    async fn is_deleted(&self, run: Digest) -> Result<bool> {
+        Ok(self
+            .deleted_runs()
+            .await?
+            .iter()
+            .any(|(one, _)| *one == run))
+    }
+
+    /// Nothing is left of a run that was deleted.
+    pub(crate) async fn forget_deleted(&self, run: Digest) -> Result<()> {
+        sqlx::query("DELETE FROM deleted_runs WHERE run = $1")
+            .bind(run.to_string())
+            .execute(&self.database.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets a run; its files stay until [`Home::forget_deleted`].
     pub(crate) async fn delete_run(&self, id: Digest) -> Result<bool> {
         let mut transaction = self.database.exclusive().await?;
         let mut deleted = 0;
         for delete in [
+            "INSERT INTO deleted_runs (run, data) SELECT id, data FROM runs WHERE id = $1",
             "DELETE FROM leads WHERE run = $1",
             "DELETE FROM run_folders WHERE run = $1",
             "DELETE FROM runs WHERE id = $1",

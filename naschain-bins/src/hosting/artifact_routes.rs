@@ -119,15 +119,12 @@ async fn send(
     let start = range_start(headers)?;
     let (home, is_open) = (&host.home, stored.status.is_open());
     let share = host.budget.share(MAX_RANGE_BYTES as usize).await?;
-    let files = home.run_files(stored.id, is_open).await;
-    let files = files.map_err(|error| trouble(&error))?;
-    // Only what is listed: no other path leads anywhere.
-    let size = files.iter().find(|(file, _)| *file == path);
-    let Some((_, size)) = size else {
+    let size = home.run_file_size(stored.id, is_open, &path).await;
+    let size = size.map_err(|error| trouble(&error))?.ok_or_else(|| {
         let detail = format!("the run has no file {path:?}; GET artifacts lists them");
-        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
-    };
-    if start >= *size {
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    })?;
+    if start >= size {
         let detail = format!("the range begins at {start}; the file has {size} bytes");
         return Err(ErrorResponse::new(ProblemKind::BadQuery, detail));
     }
@@ -135,7 +132,7 @@ async fn send(
     let range = if home.are_files_published(is_open) {
         let read = home.files.published_range(&file, start, MAX_RANGE_BYTES);
         let read = read.await;
-        read.map(|(bytes, size)| FileRange { bytes, start, size })
+        read.map(|bytes| FileRange { bytes, start, size })
     } else {
         let file = home.files.local(&file);
         let read = tokio::task::spawn_blocking(move || read_range(&file, start)).await;

@@ -13,7 +13,7 @@ use crate::home::runs::StoredRun;
 use crate::home::sessions::SESSION_USER;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
-use crate::hosting::host::Host;
+use crate::hosting::host::{Host, Moving};
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 
@@ -117,6 +117,9 @@ pub(super) fn check_same_origin(headers: &HeaderMap) -> Reply<()> {
 
 /// The response to a request that the home's database could not answer.
 pub(crate) fn trouble(error: &anyhow::Error) -> ErrorResponse {
+    if error.is::<Moving>() {
+        return ErrorResponse::new(ProblemKind::Standby, error.to_string());
+    }
     tracing::error!("{error:#}");
     let detail =
         "the genomaster cannot do this now, for a reason that its log has; try again later";

@@ -20,6 +20,7 @@ use crate::hosting::without_work::WithoutWork;
 use crate::journal::store::postgres::connect;
 use crate::journal::store::{AssignedJournals, JournalPlace};
 use crate::random::random_bytes;
+use crate::tls::certificates;
 
 /// The file with the name of a genomaster among those that share its database.
 const ID_FILE: &str = "genomaster.id";
@@ -49,11 +50,17 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Joins the genomasters on a server; `address` is where they reach this one.
+    /// Joins the genomasters on a server; `address` is where they reach this one, by TLS with the
+    /// certificates of `ca_file` besides the public ones.
     ///
     /// # Errors
     /// If the server cannot be reached, or another process uses the same folder.
-    pub(crate) async fn join(dir: &Path, place: &JournalPlace, address: String) -> Result<Cluster> {
+    pub(crate) async fn join(
+        dir: &Path,
+        place: &JournalPlace,
+        address: String,
+        ca_file: Option<&Path>,
+    ) -> Result<Cluster> {
         let JournalPlace::Postgres(url) = place else {
             bail!("--store is {place}; it must be postgres://USER@HOST/DATABASE");
         };
@@ -77,11 +84,7 @@ impl Cluster {
             others: Mutex::default(),
             elsewhere: Mutex::default(),
             without_work: WithoutWork::default(),
-            http: reqwest::Client::builder()
-                .connect_timeout(Duration::from_secs(2))
-                .pool_idle_timeout(Duration::from_secs(20))
-                .redirect(reqwest::redirect::Policy::none())
-                .build()?,
+            http: client(ca_file)?,
         };
         let give_up = clock::now() + SESSION_WAIT;
         while let Err(error) = cluster.note_presence().await {
@@ -194,10 +197,12 @@ impl Cluster {
     }
 
     async fn forget(&self, id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM naschain_home.genomasters WHERE id = $1")
-            .bind(id)
-            .execute(self.journals.pool())
-            .await?;
+        for table in ["genomasters WHERE id", "work WHERE genomaster"] {
+            sqlx::query(&format!("DELETE FROM naschain_home.{table} = $1"))
+                .bind(id)
+                .execute(self.journals.pool())
+                .await?;
+        }
         Ok(())
     }
 
@@ -257,6 +262,23 @@ impl Cluster {
         )?;
         Ok(Some(address.clone()))
     }
+}
+
+/// The client for requests to other genomasters.
+fn client(ca_file: Option<&Path>) -> Result<reqwest::Client> {
+    let mut client = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(2))
+        // Longer than any answer, and any pause of a stream, takes.
+        .read_timeout(Duration::from_secs(60))
+        .tcp_keepalive(Duration::from_secs(5))
+        .pool_idle_timeout(Duration::from_secs(20))
+        // What genomasters send each other is for nobody else.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    for certificate in ca_file.map(certificates).transpose()?.unwrap_or_default() {
+        client = client.add_root_certificate(certificate);
+    }
+    Ok(client.build()?)
 }
 
 /// Digits at the start of an upload's id that name the genomaster.

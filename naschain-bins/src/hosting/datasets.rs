@@ -25,6 +25,7 @@ impl Host {
         *datasets = loaded;
         for digest in unused.into_keys() {
             self.home.files.drop_copy(&data_path(digest));
+            self.home.files.drop_copy(&class_names_path(digest));
         }
         let name: DataName = kind.parse()?;
         if name != DataName::Digits {
@@ -47,6 +48,10 @@ impl Host {
         };
         let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
         let found = dataset.digest();
+        if found != digest {
+            // The next attempt fetches it again.
+            self.home.files.drop_copy(&data_path(digest));
+        }
         ensure!(
             found == digest,
             "the stored data set {digest} was changed: its digest is {found}; upload it again"

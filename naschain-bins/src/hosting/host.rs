@@ -10,8 +10,9 @@ use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::coordinator::deliveries::{DELIVERED, STATES};
+use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
-use crate::home::{Home, run_path};
 use crate::hosting::check_queue::UploadChecks;
 use crate::hosting::cluster::Cluster;
 use crate::hosting::hosted_run::{HostedRun, Opening};
@@ -26,12 +27,17 @@ use crate::server::work_account::Shares;
 
 /// A run that has ended is closed when nobody has asked for it for as long.
 const MAX_IDLE: Duration = Duration::from_secs(300);
-/// The ending of folders of runs that are being deleted.
-const DELETED: &str = "deleted";
+/// Pause before the end of a run is noted again, after the database or the bucket could not be reached.
+const END_RETRY: Duration = Duration::from_secs(10);
 /// Runs that have ended and are open, at most, when they are counted.
 const MAX_ENDED_OPEN: usize = 50;
 /// How often the processor time that runs have used is stored.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The run goes on at another genomaster, or will in a moment.
+#[derive(Debug, thiserror::Error)]
+#[error("the run moves to another genomaster; try again in a moment")]
+pub(crate) struct Moving;
 
 /// A genomaster with many runs.
 pub(crate) struct Host {
@@ -59,7 +65,7 @@ pub(crate) struct Host {
     pub(crate) asked: watch::Sender<u64>,
     pub(crate) open: Mutex<BTreeMap<Digest, Arc<HostedRun>>>,
     /// One run is opened at a time, so that none is opened twice.
-    opening: tokio::sync::Mutex<()>,
+    pub(super) opening: tokio::sync::Mutex<()>,
     /// The data sets of open runs.
     pub(super) datasets: tokio::sync::Mutex<BTreeMap<Digest, Weak<Dataset>>>,
 }
@@ -94,6 +100,8 @@ impl Host {
             datasets: tokio::sync::Mutex::default(),
         });
         host.home.remove_leftovers().await?;
+        // No run is open, and what is needed is fetched again.
+        host.home.files.drop_copies("data");
         let mut since_s = 0;
         host.share_miners(&mut since_s).await?;
         if host.cluster.is_some() {
@@ -118,6 +126,9 @@ impl Host {
                 }
                 if let Err(error) = counting.home.delete_expired_sessions().await {
                     tracing::error!("{error:#}");
+                }
+                if let Err(error) = counting.finish_deletions().await {
+                    tracing::error!("a run that was deleted: {error:#}");
                 }
                 if let Err(error) = counting.close_idle(MAX_IDLE).await {
                     tracing::error!("{error:#}");
@@ -164,12 +175,26 @@ impl Host {
         // It may have been deleted meanwhile.
         let stored = self.home.run(stored.id).await?;
         let stored = stored.context("the run was deleted")?;
+        let (id, is_ended) = (stored.id, !stored.status.is_open());
         if let Some(cluster) = &self.cluster {
-            let alive = cluster.alive();
-            let claimed = self.home.claim(stored.id, cluster.id(), &alive).await?;
-            ensure!(claimed, "another genomaster leads the run");
-            self.home.ensure_run_folder(stored.id).await?;
+            // A run that goes on is claimed where runs are spread, so that a move is not undone.
+            let is_own = stored.leader.as_deref() == Some(cluster.id());
+            let claimed =
+                is_own || is_ended && self.home.claim(id, cluster.id(), &cluster.alive()).await?;
+            ensure!(claimed, Moving);
         }
+        let opened = self.open_stored(stored).await;
+        if let (Err(_), Some(cluster), true) = (&opened, &self.cluster, is_ended) {
+            // Another may be able to.
+            self.home.release(id, cluster.id()).await?;
+        }
+        opened
+    }
+
+    /// Opens a run that this genomaster leads.
+    async fn open_stored(self: &Arc<Host>, stored: StoredRun) -> Result<Arc<HostedRun>> {
+        let delivered = [STATES, DELIVERED];
+        self.home.ensure_run_folder(stored.id, &delivered).await?;
         let dir = self.home.run_dir(stored.id);
         let spec = read_run(&dir)?;
         let dataset = self.dataset(spec.data.digest, &spec.data.name).await?;
@@ -184,6 +209,7 @@ impl Host {
             dataset,
             auth: self.auth.clone(),
             shares: self.shares.clone(),
+            files: self.home.files.clone(),
             // Where everybody registers, a user could make a run with an easy examination.
             known: (self.settings.registration != Registration::Open).then(|| self.miners.clone()),
         };
@@ -198,12 +224,13 @@ impl Host {
     }
 
     /// Closes a run, so that its folder can be deleted.
-    async fn close(&self, id: Digest) -> Result<()> {
+    pub(super) async fn close(&self, id: Digest) -> Result<()> {
         let hosted = {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.remove(&id)
         };
         if let Some(hosted) = hosted {
+            self.count_used_by(&hosted).await?;
             hosted.close().await?;
             if let Some(cluster) = &self.cluster {
                 self.home.release(id, cluster.id()).await?;
@@ -265,15 +292,16 @@ impl Host {
         let following = tokio::spawn(async move {
             let noted = async {
                 followed.await?;
-                host.home.publish_run(watched.id).await?;
                 let stopped = *watched.stop.borrow();
                 let ended = if stopped {
                     RunStatus::Stopped
                 } else {
                     RunStatus::Finished
                 };
-                let before = [RunStatus::Running, RunStatus::Paused, RunStatus::Stopping];
-                host.home.set_status(watched.id, &before, ended).await?;
+                while let Err(error) = host.note_end(watched.id, ended).await {
+                    tracing::error!("{}: {error:#}; retrying in {END_RETRY:?}", watched.name);
+                    tokio::time::sleep(END_RETRY).await;
+                }
                 watched.set_status(ended);
                 tracing::info!("{} of {}: {ended}", watched.name, watched.owner);
                 host.update_shares().await;
@@ -286,6 +314,14 @@ impl Host {
         hosted.keep_task(following);
         hosted.keep_task(passed_on(hosted.coordinator.changes(), &self.changes));
         hosted.keep_task(passed_on(hosted.coordinator.asked(), &self.asked));
+    }
+
+    /// Stores the files of a run that has ended where all find them, and notes its end.
+    async fn note_end(&self, run: Digest, ended: RunStatus) -> Result<()> {
+        self.home.publish_run(run).await?;
+        let before = [RunStatus::Running, RunStatus::Paused, RunStatus::Stopping];
+        self.home.set_status(run, &before, ended).await?;
+        Ok(())
     }
 
     /// Notes which users have runs that go on.
@@ -344,37 +380,6 @@ impl Host {
         hosted.stop.send_replace(true);
         self.update_shares().await;
         Ok(true)
-    }
-
-    /// Deletes a run with its folder.
-    pub(crate) async fn delete(&self, stored: &StoredRun) -> Result<()> {
-        // Nobody opens it meanwhile.
-        let _opening = self.opening.lock().await;
-        // First from the list: a folder that is left over is removed at the next start.
-        self.home.delete_run(stored.id).await?;
-        self.close(stored.id).await?;
-        let dir = self.home.run_dir(stored.id);
-        let remove = move || -> Result<()> {
-            // Aside first: a thread that still writes files of the run must find no folder.
-            let aside = dir.with_extension(DELETED);
-            match std::fs::rename(&dir, &aside) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-                renamed => renamed.with_context(|| format!("cannot delete {}", dir.display()))?,
-            }
-            if let Err(error) = std::fs::remove_dir_all(&aside) {
-                tracing::warn!("cannot delete {}: {error}", aside.display());
-            }
-            Ok(())
-        };
-        tokio::task::spawn_blocking(remove).await??;
-        if let Some(cluster) = &self.cluster {
-            cluster.journals.delete(stored.id).await?;
-            self.home
-                .files
-                .delete_published(&run_path(stored.id))
-                .await?;
-        }
-        self.home.drop_unused_data(stored.data).await
     }
 }
 

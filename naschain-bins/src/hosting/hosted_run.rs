@@ -1,6 +1,6 @@
 //! One run of a genomaster with many.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ use tokio::task::JoinHandle;
 use crate::artifacts::history::count_jobs;
 use crate::clock;
 use crate::coordinator::Coordinator;
-use crate::coordinator::deliveries::Deliveries;
+use crate::coordinator::deliveries::{Deliveries, Publish};
+use crate::home::files::Files;
+use crate::home::run_path;
 use crate::home::runs::{RunStatus, StoredRun};
 use crate::hosting::settings::HostSettings;
 use crate::journal::folder_lock::FolderLock;
@@ -68,6 +70,8 @@ pub(super) struct Opening {
     /// Of the genomaster, whose limits the run shares.
     pub(super) auth: Arc<Authenticator>,
     pub(super) shares: Shares,
+    /// Where other genomasters find files of the run.
+    pub(super) files: Arc<Files>,
     /// What is known of miners from other runs, if that counts.
     pub(super) known: Option<Arc<KnownMiners>>,
 }
@@ -83,6 +87,7 @@ impl HostedRun {
             dataset,
             auth: shared_auth,
             shares,
+            files,
             known,
         } = opening;
         let mut access = host.access.clone();
@@ -110,7 +115,11 @@ impl HostedRun {
         // The referee and every miner must come to the same bits.
         options.device = Device::Cpu;
         options.memory_limit_bytes = None;
-        coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
+        let mut deliveries = Deliveries::new(&dir, dataset.clone(), options);
+        if files.are_shared() {
+            deliveries = deliveries.with_publish(publisher(files, dir.clone(), stored.id));
+        }
+        coordinator.accept_deliveries(deliveries);
         coordinator.pause(stored.status != RunStatus::Running);
         let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), known.clone());
         if let Some(exams) = exams {
@@ -192,4 +201,19 @@ impl HostedRun {
         );
         closed
     }
+}
+
+/// Stores what miners deliver where the genomaster that leads the run next finds it.
+fn publisher(files: Arc<Files>, dir: PathBuf, run: Digest) -> Publish {
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(move |file: &Path| {
+        let Ok(name) = file.strip_prefix(&dir) else {
+            return;
+        };
+        let path = format!("{}/{}", run_path(run), name.display());
+        // Without it miners are asked again, or the genomaster trains itself.
+        if let Err(error) = runtime.block_on(files.publish(file, &path)) {
+            tracing::warn!("{error:#}");
+        }
+    })
 }

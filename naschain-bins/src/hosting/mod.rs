@@ -15,6 +15,7 @@ mod check_queue;
 pub(crate) mod cluster;
 pub(crate) mod data_routes;
 mod datasets;
+mod deletion;
 pub(crate) mod forward;
 pub(crate) mod host;
 pub(crate) mod hosted_run;

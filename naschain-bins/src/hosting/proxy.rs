@@ -24,6 +24,8 @@ use crate::server::problem::ErrorResponse;
 const PASSWORD: HeaderName = HeaderName::from_static("x-naschain-genomaster");
 /// The header with the address of the client.
 const CLIENT: HeaderName = HeaderName::from_static("x-naschain-client");
+/// The header with the name by which the client calls the genomaster.
+const CLIENT_HOST: HeaderName = HeaderName::from_static("x-naschain-client-host");
 /// The header that says whether the client's connection has TLS.
 const CLIENT_TLS: HeaderName = HeaderName::from_static("x-naschain-client-tls");
 /// Headers of one connection, which are not sent on.
@@ -51,8 +53,8 @@ pub(super) async fn recognise(
     next: Next,
 ) -> Response {
     let headers = request.headers_mut();
-    let found = [PASSWORD, CLIENT, CLIENT_TLS].map(|name| headers.remove(name));
-    let [Some(password), client, tls] = found else {
+    let found = [PASSWORD, CLIENT, CLIENT_HOST, CLIENT_TLS].map(|name| headers.remove(name));
+    let [Some(password), client, client_host, tls] = found else {
         return next.run(request).await;
     };
     // Hashes, so that the time of the comparison says nothing about the password.
@@ -63,6 +65,9 @@ pub(super) async fn recognise(
         let client = client.and_then(|client| client.to_str().ok()?.parse::<SocketAddr>().ok());
         if let Some(client) = client {
             request.extensions_mut().insert(ConnectInfo(client));
+        }
+        if let Some(client_host) = client_host {
+            request.headers_mut().insert(header::HOST, client_host);
         }
         request.extensions_mut().insert(HasTls(tls.is_some()));
         request.extensions_mut().insert(SentOn);
@@ -79,7 +84,8 @@ pub(super) async fn to_leader(
     let Some(cluster) = host.cluster.as_ref().filter(|_| !is_sent_on(&request)) else {
         return next.run(request).await;
     };
-    match leader_of(&host, cluster, request.uri().path()).await {
+    let (path, is_known) = (request.uri().path().to_owned(), is_known_sender(&request));
+    match leader_of(&host, cluster, &path, is_known).await {
         Ok(None) => next.run(request).await,
         Ok(Some(address)) => send(cluster, &address, request).await.into_response(),
         Err(failure) => failure.into_response(),
@@ -109,7 +115,12 @@ fn is_sent_on(request: &Request) -> bool {
 
 /// The address of the genomaster that leads the run in a path, unless it is this one, or nobody needs
 /// to.
-async fn leader_of(host: &Host, cluster: &Cluster, path: &str) -> Reply<Option<String>> {
+async fn leader_of(
+    host: &Host,
+    cluster: &Cluster,
+    path: &str,
+    is_known_sender: bool,
+) -> Reply<Option<String>> {
     let id = path.strip_prefix("/v1/runs/").unwrap_or_default();
     let id = id.split('/').next().unwrap_or_default();
     let Ok(id) = id.parse::<Digest>() else {
@@ -119,7 +130,8 @@ async fn leader_of(host: &Host, cluster: &Cluster, path: &str) -> Reply<Option<S
         return Ok(None);
     }
     let stored = host.home.run(id).await.map_err(|error| trouble(&error))?;
-    let Some(stored) = stored else {
+    // The routes themselves tell strangers that there is no such run.
+    let Some(stored) = stored.filter(|run| run.is_public || is_known_sender) else {
         return Ok(None);
     };
     let leader = stored.leader.filter(|leader| leader != cluster.id());
@@ -131,11 +143,22 @@ async fn leader_of(host: &Host, cluster: &Cluster, path: &str) -> Reply<Option<S
     Err(ErrorResponse::new(ProblemKind::Standby, detail))
 }
 
+/// Whether a request says who sends it; what it says is checked where it is answered.
+fn is_known_sender(request: &Request) -> bool {
+    let names = ["authorization", "cookie", "x-bittensor-signature"];
+    names
+        .iter()
+        .any(|name| request.headers().contains_key(*name))
+}
+
 /// Sends a request on, and returns the response.
 pub(super) async fn send(cluster: &Cluster, address: &str, request: Request) -> Reply<Response> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = parts.headers;
+    if let Some(client_host) = headers.get(header::HOST).cloned() {
+        headers.insert(CLIENT_HOST, client_host);
+    }
     for name in OF_CONNECTION {
         headers.remove(name);
     }
@@ -159,8 +182,13 @@ pub(super) async fn send(cluster: &Cluster, address: &str, request: Request) -> 
     }
     let response = call.send().await.map_err(|error| {
         tracing::debug!("the genomaster at {address}: {error}");
-        let detail = "the genomaster that leads this cannot be reached; try again in a moment";
-        ErrorResponse::new(ProblemKind::Standby, detail)
+        if error.is_connect() {
+            let detail = "the genomaster that leads this cannot be reached; try again in a moment";
+            return ErrorResponse::new(ProblemKind::Standby, detail);
+        }
+        // It may have been done.
+        let detail = "the genomaster that leads this has not answered; see whether it was done";
+        ErrorResponse::new(ProblemKind::JournalTrouble, detail)
     })?;
     let response: axum::http::Response<reqwest::Body> = response.into();
     let mut response = response.map(Body::new);

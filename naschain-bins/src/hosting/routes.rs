@@ -52,7 +52,6 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
     let runs = runs.route_layer(from_fn_with_state(host.clone(), to_leader));
     let limited = users
         .merge(runs)
-        .merge(of_genomasters)
         .route(
             "/v1/openapi.json",
             get(move || async move { respond(&document) }),
@@ -70,6 +69,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         .route_layer(from_fn_with_state(host.auth.clone(), check_address));
     signed
         .merge(limited)
+        .merge(of_genomasters)
         .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
         .merge(streamed)
         .merge(of_runs)

@@ -117,6 +117,8 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         created_s: 0,
         leader: host.cluster.as_ref().map(|cluster| cluster.id().to_owned()),
     };
+    // Nobody opens it before its folder is there.
+    let _opening = host.opening.lock().await;
     let added = host.home.add_run(run, &folder, limit, is_digits).await;
     let stored = match added.map_err(|error| trouble(&error))? {
         AddedRun::Added(stored) => *stored,

@@ -28,6 +28,8 @@ impl Host {
     /// Keeps this genomaster among the others, until the process ends.
     pub(super) async fn spread_forever(self: Arc<Host>) {
         let Some(cluster) = &self.cluster else { return };
+        // On its own: opening runs may take long.
+        tokio::spawn(self.clone().stay_present());
         let (mut failed, mut known_work) = (BTreeMap::new(), None);
         loop {
             if let Err(error) = self.spread(cluster, &mut failed).await {
@@ -41,13 +43,24 @@ impl Host {
         }
     }
 
+    /// Notes that this genomaster is there, and reads which others are.
+    async fn stay_present(self: Arc<Host>) {
+        let Some(cluster) = &self.cluster else { return };
+        loop {
+            let noted = cluster.note_presence().await;
+            let read = cluster.read_others().await;
+            if let Err(error) = noted.and(read) {
+                tracing::error!("the other genomasters: {error:#}");
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
     async fn spread(
         self: &Arc<Host>,
         cluster: &Cluster,
         failed: &mut BTreeMap<Digest, Instant>,
     ) -> Result<()> {
-        cluster.note_presence().await?;
-        cluster.read_others().await?;
         let alive = cluster.alive();
         let runs = self.home.open_runs().await?;
         self.close_lost(cluster, &runs).await;
@@ -69,30 +82,42 @@ impl Host {
                 continue;
             }
             // Another may have been faster.
+            let alive = cluster.alive();
             if !self.home.claim(run.id, cluster.id(), &alive).await? {
                 continue;
             }
             if let Err(error) = self.opened(run.clone()).await {
                 tracing::error!("run {} ({}) cannot be opened: {error:#}", run.name, run.id);
+                // Another may be able to.
+                self.home.release(run.id, cluster.id()).await?;
                 failed.insert(run.id, clock::now());
             }
         }
         Ok(())
     }
 
-    /// Closes the runs that another genomaster leads now, as after this process has hung.
+    /// Closes the runs that another genomaster leads now, or has ended or deleted, as after this process
+    /// has hung.
     async fn close_lost(self: &Arc<Host>, cluster: &Cluster, runs: &[StoredRun]) {
-        for run in runs {
-            let is_lost = run.leader.as_deref() != Some(cluster.id());
-            if is_lost && self.is_open(run.id) {
-                tracing::warn!(
-                    "{} of {}: another genomaster leads it now",
-                    run.name,
-                    run.owner
-                );
-                if let Err(error) = self.close_now(run.id).await {
-                    tracing::warn!("{error:#}");
-                }
+        for open in self.open_runs() {
+            let found = runs.iter().find(|run| run.id == open.id);
+            let is_own = found.is_some_and(|run| run.leader.as_deref() == Some(cluster.id()));
+            if is_own || !open.status().is_open() {
+                continue;
+            }
+            // Again, as it is now: it may have begun or ended since the runs were read.
+            let now = self.home.run(open.id).await;
+            let is_own = |run: StoredRun| run.leader.as_deref() == Some(cluster.id());
+            if now.is_err() || now.is_ok_and(|run| run.is_some_and(is_own)) {
+                continue;
+            }
+            tracing::warn!(
+                "{} of {}: it is not led here any more",
+                open.name,
+                open.owner
+            );
+            if let Err(error) = self.close_now(open.id).await {
+                tracing::warn!("{error:#}");
             }
         }
     }

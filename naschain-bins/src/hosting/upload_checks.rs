@@ -18,6 +18,8 @@ use crate::printable::printable_lines;
 const MAX_SECONDS: u64 = 600;
 /// Time of a check, at most, after which it is killed.
 const MAX_TIME: Duration = Duration::from_secs(1_200);
+/// Pause before an upload that could not be checked or stored is checked again.
+const RETRY: Duration = Duration::from_secs(10);
 /// Memory of a check, at most.
 const MAX_MEMORY_BYTES: u64 = 8 << 30;
 /// Bytes of what it says that are read, at most.
@@ -33,6 +35,13 @@ pub(crate) struct CheckedData {
     pub(crate) test_images: u64,
     pub(crate) classes: u64,
     pub(crate) class_names: Vec<String>,
+}
+
+/// An upload that cannot be used, for this reason.
+fn refused(upload: &Upload, reason: &str) -> UploadResult {
+    let reason = printable_lines(reason).into_owned();
+    tracing::warn!("the upload {} of {}: {reason}", upload.name, upload.owner);
+    UploadResult::Refused(reason)
 }
 
 impl Host {
@@ -53,13 +62,14 @@ impl Host {
         }
         let host = self.clone();
         tokio::spawn(async move {
-            let result = host.checked(&upload).await.unwrap_or_else(|error| {
-                let reason = printable_lines(&format!("{error:#}")).into_owned();
-                tracing::warn!("the upload {} of {}: {reason}", upload.name, upload.owner);
-                UploadResult::Refused(reason)
-            });
-            if let Err(error) = host.home.end_upload(&upload, &result) {
-                tracing::error!("{error:#}");
+            let ended = match host.checked(&upload).await {
+                Ok(result) => host.home.end_upload(&upload, &result),
+                // Nothing is wrong with the upload: it is checked again when somebody asks for it.
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::error!("the upload {} of {}: {error:#}", upload.name, upload.owner);
+                tokio::time::sleep(RETRY).await;
             }
             host.checks.running().remove(&upload.id);
         });
@@ -75,7 +85,10 @@ impl Host {
         let work = self.home.upload_work_dir(upload);
         let _ = std::fs::remove_dir_all(&work);
         std::fs::create_dir_all(&work)?;
-        let checked = self.run_check(upload, free).await?;
+        let checked = match self.run_check(upload, free).await {
+            Ok(checked) => checked,
+            Err(error) => return Ok(refused(upload, &format!("{error:#}"))),
+        };
         let data = StoredData {
             digest: checked.digest,
             owner: upload.owner.clone(),
@@ -91,7 +104,10 @@ impl Host {
         };
         let (packed, names) = (work.join("packed"), &checked.class_names);
         let quota = user.quota.max_bytes;
-        self.home.store_data(&data, &packed, names, quota).await?;
+        let stored = self.home.store_data(&data, &packed, names, quota).await?;
+        if let Some(reason) = stored {
+            return Ok(refused(upload, &reason));
+        }
         tracing::info!(
             "{} has data set {} ({})",
             data.owner,

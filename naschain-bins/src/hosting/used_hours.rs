@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use anyhow::Result;
 
 use crate::hosting::host::Host;
+use crate::hosting::hosted_run::HostedRun;
 
 impl Host {
     /// Stores the processor time that runs have used.
@@ -33,6 +34,15 @@ impl Host {
         }
         if changed {
             self.update_shares().await;
+        }
+        Ok(())
+    }
+
+    /// Stores the processor time of a run that is about to be closed.
+    pub(super) async fn count_used_by(&self, run: &HostedRun) -> Result<()> {
+        let ms = run.account.take_used_ms();
+        if ms > 0 {
+            self.home.add_used(&run.owner, ms).await?;
         }
         Ok(())
     }

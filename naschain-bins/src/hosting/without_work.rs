@@ -10,6 +10,8 @@ use crate::clock;
 
 /// How long a genomaster that had no work for a miner is not asked again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The same for questions, which are rare and wait for minutes.
+const QUESTION_PAUSE: Duration = Duration::from_secs(5);
 
 /// A genomaster, a miner, and whether it was about questions.
 pub(super) type Asked = (String, MinerId, bool);
@@ -28,7 +30,7 @@ impl WithoutWork {
         let known = self.lock();
         known
             .get(asked)
-            .is_none_or(|since| since.elapsed() >= PAUSE)
+            .is_none_or(|since| since.elapsed() >= pause(asked))
     }
 
     /// It had no work.
@@ -38,6 +40,11 @@ impl WithoutWork {
 
     /// Forgets what is over.
     pub(super) fn clean(&self) {
-        self.lock().retain(|_, since| since.elapsed() < PAUSE);
+        self.lock()
+            .retain(|asked, since| since.elapsed() < pause(asked));
     }
+}
+
+fn pause((_, _, is_question): &Asked) -> Duration {
+    if *is_question { QUESTION_PAUSE } else { PAUSE }
 }

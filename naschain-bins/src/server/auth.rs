@@ -146,9 +146,9 @@ impl Authenticator {
     }
 
     /// A hotkey has joined a run for which it has passed an examination.
-    pub(crate) fn admit(&self, miner: &MinerId) {
+    pub(crate) fn admit(&self, miner: &MinerId, run: naschain_core::Digest) {
         if let Some(known) = &self.known {
-            known.admit(miner.clone());
+            known.admit(miner.clone(), run);
         }
     }
 

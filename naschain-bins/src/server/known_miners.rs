@@ -4,36 +4,41 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use naschain_consensus::{MinerId, TrackRecord};
+use naschain_core::Digest;
 
 /// Most hotkeys; beyond it, the one that was admitted first is forgotten and examined again. Each has
 /// cost a training.
 pub(crate) const MAX_KNOWN: usize = 20_000;
+/// Runs of which the records of a miner are remembered.
+const MAX_RUNS: usize = 8;
 
 /// The hotkeys that have passed an entrance examination in one of the runs, and so need no further one,
-/// and what their answers in all runs say of them.
+/// and what their answers in the runs say of them.
 #[derive(Default)]
 pub(crate) struct KnownMiners(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    miners: BTreeMap<MinerId, TrackRecord>,
+    /// The latest run is the last one.
+    miners: BTreeMap<MinerId, VecDeque<(Digest, TrackRecord)>>,
     /// The same, the oldest first.
     oldest: VecDeque<MinerId>,
-    /// Those that the home's database does not have as they are.
-    changed: BTreeSet<MinerId>,
+    /// Records that the home's database does not have.
+    changed: BTreeSet<(MinerId, Digest)>,
 }
 
 impl Remembered {
-    fn add(&mut self, miner: MinerId, record: TrackRecord) {
-        if self.miners.insert(miner.clone(), record).is_some() {
-            return;
+    /// The records of a miner, which is remembered from now on.
+    fn records(&mut self, miner: MinerId) -> &mut VecDeque<(Digest, TrackRecord)> {
+        if !self.miners.contains_key(&miner) {
+            self.oldest.push_back(miner.clone());
+            if self.oldest.len() > MAX_KNOWN
+                && let Some(first) = self.oldest.pop_front()
+            {
+                self.miners.remove(&first);
+            }
         }
-        self.oldest.push_back(miner);
-        if self.oldest.len() > MAX_KNOWN
-            && let Some(first) = self.oldest.pop_front()
-        {
-            self.miners.remove(&first);
-        }
+        self.miners.entry(miner).or_default()
     }
 }
 
@@ -43,53 +48,60 @@ impl KnownMiners {
     }
 
     /// Whether a hotkey was admitted.
-    pub(super) fn has(&self, miner: &MinerId) -> bool {
+    pub(crate) fn has(&self, miner: &MinerId) -> bool {
         self.lock().miners.contains_key(miner)
     }
 
-    /// What is known of a miner, if it is more than nothing.
+    /// What is known of a miner from all runs, if it is more than nothing.
     pub(super) fn track_record(&self, miner: &MinerId) -> Option<TrackRecord> {
-        let record = self.lock().miners.get(miner).copied();
-        record.filter(|record| *record != TrackRecord::default())
+        let known = self.lock();
+        let records = known.miners.get(miner)?.iter().map(|(_, record)| *record);
+        // What has admitted it is no answer.
+        let records = records.filter(|record| *record != TrackRecord::default());
+        records.reduce(TrackRecord::with)
     }
 
-    /// Admits a hotkey that has passed an examination here.
-    pub(super) fn admit(&self, miner: MinerId) {
-        let mut known = self.lock();
-        if !known.miners.contains_key(&miner) {
-            known.changed.insert(miner.clone());
-            known.add(miner, TrackRecord::default());
+    /// Admits a hotkey that has passed the examination of a run here.
+    pub(super) fn admit(&self, miner: MinerId, run: Digest) {
+        if !self.has(&miner) {
+            self.note(miner, run, TrackRecord::default(), true);
         }
     }
 
-    /// Notes what the answers of a miner say of it, if it was admitted.
-    pub(crate) fn note(&self, miner: &MinerId, record: TrackRecord) {
+    /// Notes what the answers of a miner in a run say of it; `is_new` if the home's database does not have
+    /// it.
+    pub(crate) fn note(&self, miner: MinerId, run: Digest, record: TrackRecord, is_new: bool) {
         let mut known = self.lock();
-        if let Some(before) = known.miners.get_mut(miner)
-            && *before != record
-        {
-            *before = record;
-            known.changed.insert(miner.clone());
+        let key = (miner.clone(), run);
+        if !is_new && known.changed.contains(&key) {
+            return;
+        }
+        let records = known.records(miner);
+        match records.iter_mut().find(|(one, _)| *one == run) {
+            Some((_, before)) if *before == record => return,
+            Some((_, before)) => *before = record,
+            None => {
+                if records.len() == MAX_RUNS {
+                    records.pop_front();
+                }
+                records.push_back((run, record));
+            }
+        }
+        if is_new {
+            known.changed.insert(key);
         }
     }
 
     /// Takes what has changed here since the last call.
-    pub(crate) fn take_changed(&self) -> Vec<(MinerId, TrackRecord)> {
+    pub(crate) fn take_changed(&self) -> Vec<(MinerId, Digest, TrackRecord)> {
         let mut known = self.lock();
         let changed = std::mem::take(&mut known.changed);
-        let found = changed.into_iter().filter_map(|miner| {
-            let record = *known.miners.get(&miner)?;
-            Some((miner, record))
+        let found = changed.into_iter().filter_map(|(miner, run)| {
+            let records = known.miners.get(&miner)?;
+            let (_, record) = records.iter().find(|(one, _)| *one == run)?;
+            Some((miner, run, *record))
         });
         found.collect()
-    }
-
-    /// Remembers what the home's database has.
-    pub(crate) fn remember(&self, miner: MinerId, record: TrackRecord) {
-        let mut known = self.lock();
-        if !known.changed.contains(&miner) {
-            known.add(miner, record);
-        }
     }
 }
 
@@ -97,34 +109,55 @@ impl KnownMiners {
 mod tests {
     use super::*;
 
+    const RUN: Digest = Digest([1; 32]);
+
+    fn name(number: usize) -> MinerId {
+        format!("m{number}").parse().unwrap()
+    }
+
     #[test]
     fn the_first_are_forgotten() {
         let known = KnownMiners::default();
-        let name = |number: usize| format!("m{number}").parse::<MinerId>().unwrap();
         for number in 0..=MAX_KNOWN {
-            known.admit(name(number));
-            known.admit(name(number));
+            known.admit(name(number), RUN);
+            known.admit(name(number), RUN);
         }
         assert!(!known.has(&name(0)) && known.has(&name(1)));
         assert_eq!(known.lock().miners.len(), MAX_KNOWN);
     }
 
     #[test]
-    fn what_has_changed_is_taken_once() {
-        let known = KnownMiners::default();
-        let (ada, eve): (MinerId, MinerId) = ("ada".parse().unwrap(), "eve".parse().unwrap());
-        let record = TrackRecord {
-            credit: 2,
-            ..TrackRecord::default()
+    fn what_has_changed_is_taken_once_and_runs_are_merged() {
+        let (known, ada) = (KnownMiners::default(), name(1));
+        let good = TrackRecord {
+            valid_in_a_row: 9,
+            credit: 4,
+            flops_per_second: 100,
         };
-        known.admit(ada.clone());
+        let bad = TrackRecord {
+            valid_in_a_row: 0,
+            credit: 1,
+            flops_per_second: 300,
+        };
+        known.admit(ada.clone(), RUN);
         assert_eq!(known.track_record(&ada), None, "nothing is known yet");
-        known.note(&ada, record);
-        known.note(&eve, record);
-        assert_eq!(known.take_changed(), [(ada.clone(), record)]);
-        known.note(&ada, record);
+        assert_eq!(known.take_changed().len(), 1);
+        known.note(ada.clone(), RUN, good, true);
+        assert_eq!(known.take_changed(), [(ada.clone(), RUN, good)]);
+        known.note(ada.clone(), RUN, good, true);
         assert_eq!(known.take_changed(), []);
-        known.remember(eve.clone(), record);
-        assert_eq!(known.track_record(&eve), Some(record));
+        assert_eq!(known.track_record(&ada), Some(good));
+        // Of another run, from the database.
+        known.note(ada.clone(), Digest([2; 32]), bad, false);
+        assert_eq!(known.take_changed(), []);
+        assert_eq!(known.track_record(&ada), Some(good.with(bad)));
+        for run in 3..20 {
+            known.note(ada.clone(), Digest([run; 32]), good, false);
+        }
+        assert_eq!(
+            known.track_record(&ada),
+            Some(good),
+            "only the last runs count"
+        );
     }
 }

@@ -222,7 +222,7 @@ async fn join(
         }
         if let Some(exams) = app.auth.exams() {
             exams.use_pass(&miner);
-            app.auth.admit(&miner);
+            app.auth.admit(&miner, app.coordinator.run());
         }
         if let Some(record) = app.auth.track_record(&miner) {
             app.coordinator.introduce(&miner, record).await?;

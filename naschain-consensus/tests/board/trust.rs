@@ -147,7 +147,7 @@ fn standings_of_several_runs_are_merged() {
         flops_per_second: 0,
     };
     let merged = one.with(other);
-    assert_eq!((merged.valid_in_a_row, merged.credit), (9, 1));
+    assert_eq!((merged.valid_in_a_row, merged.credit), (7, 1));
     assert_eq!(merged.flops_per_second, 200);
     let refuted = TrackRecord {
         valid_in_a_row: 0,

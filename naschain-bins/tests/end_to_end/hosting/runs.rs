@@ -276,7 +276,6 @@ fn a_miner_that_is_known_from_one_run_is_introduced_to_the_next() {
     let journal = crate::programs::call(&server, "GET", &path, "", "").body;
     let introduced = journal.matches(r#"\"event\":\"introduce\""#).count();
     assert!((1..=3).contains(&introduced), "{introduced}: {journal}");
-    // Examined once for all runs.
     drop(server);
     audit(&home.run_dir(&second));
 }
