@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context;
 use naschain_core::Digest;
 use naschain_identity::ss58;
 use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use crate::client::error::refused;
 use crate::client::genomaster::{Genomaster, shown};
 use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
-use crate::client::{Client, ClientError, Connections};
+use crate::client::{Client, ClientError, Connections, Credentials};
 use crate::printable::printable;
 
 /// Genomasters that others have named, at most.
@@ -59,6 +60,7 @@ impl Connections {
             leading: AtomicUsize::new(0),
             credentials,
             nonce: self.nonce.clone(),
+            is_led_elsewhere: true,
             elsewhere: Mutex::default(),
         });
         // A genomaster could name any number.
@@ -108,6 +110,17 @@ impl Client {
         }
         runs.reverse();
         Ok(runs)
+    }
+
+    /// A client of a genomaster with one run, or of the run that `url` names at one with many
+    /// (`http://HOST/v1/runs/RUN`).
+    pub(crate) fn at_run(url: &str, credentials: Credentials) -> anyhow::Result<Client> {
+        let Some((base, run)) = url.split_once("/v1/runs/") else {
+            return Client::with(url, credentials);
+        };
+        let run = run.trim_end_matches('/').parse();
+        let run = run.with_context(|| format!("{} names no run", printable(url)))?;
+        Ok(Client::with(base, credentials)?.of_run(run))
     }
 
     /// The same for one run of a genomaster with many.

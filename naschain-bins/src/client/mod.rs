@@ -75,6 +75,9 @@ pub struct Client {
     run: Option<Digest>,
 }
 
+/// Timeout of a request to a genomaster that another one has named, which may hang.
+const ELSEWHERE_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// State shared by all clones of a client.
 #[derive(Debug)]
 struct Connections {
@@ -85,6 +88,8 @@ struct Connections {
     credentials: Credentials,
     /// The latest nonce; one for all genomasters, because they share a journal.
     nonce: Arc<AtomicU64>,
+    /// Whether another genomaster has named the first address. Requests there wait for nothing.
+    is_led_elsewhere: bool,
     /// Connections that try the genomaster with this URL first.
     elsewhere: Mutex<BTreeMap<String, Arc<Connections>>>,
 }
@@ -125,6 +130,7 @@ impl Client {
                 leading: AtomicUsize::new(0),
                 credentials,
                 nonce: Arc::default(),
+                is_led_elsewhere: false,
                 elsewhere: Mutex::default(),
             }),
             run: None,
@@ -321,6 +327,10 @@ impl Client {
         start: u64,
     ) -> Result<reqwest::Response, ClientError> {
         let mut call = self.http.request(method.clone(), self.url(at, path));
+        if self.shared.is_led_elsewhere {
+            // Another address is tried next.
+            call = call.timeout(ELSEWHERE_TIMEOUT);
+        }
         let receiver = self.identity_of(at).await?.hotkey.as_deref();
         let hotkey = self.shared.credentials.hotkey.as_ref();
         if let (Some(receiver), Some(hotkey)) = (receiver, hotkey) {

@@ -98,7 +98,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
             args.store.is_none(),
             "--store is for a run's folder, not for a URL"
         );
-        let client = Client::with(&args.target, args.caller.credentials(None)?)?;
+        let client = Client::at_run(&args.target, args.caller.credentials(None)?)?;
         // The client has already refused a genomaster whose address is not that of
         // --genomaster-hotkey.
         signers.genomaster = client.genomaster().await?.map(str::to_owned);

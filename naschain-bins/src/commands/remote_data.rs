@@ -1,5 +1,6 @@
 //! `genomaster data`: the data sets of a user of a genomaster with many runs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -175,9 +176,11 @@ async fn upload(args: UploadArgs) -> Result<String> {
 /// The data set whose digest begins like this.
 fn found(known: &[DataInfo], start: &str) -> Result<Digest> {
     let is_it = |data: &&DataInfo| data.digest.to_string().starts_with(start);
-    let found: Vec<&DataInfo> = known.iter().filter(is_it).collect();
+    // The same content may have several owners.
+    let found: BTreeSet<Digest> = known.iter().filter(is_it).map(|data| data.digest).collect();
+    let found: Vec<Digest> = found.into_iter().collect();
     match &found[..] {
-        [one] if !start.is_empty() => Ok(one.digest),
+        [one] if !start.is_empty() => Ok(*one),
         [] => bail!("there is no data set {start:?}; `genomaster data list` lists them"),
         _ => bail!("{start:?} is the start of several digests; give more of it"),
     }

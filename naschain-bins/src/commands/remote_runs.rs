@@ -13,6 +13,8 @@ use crate::home::runs::RunStatus;
 use crate::hosting::artifact_routes::Artifact;
 use crate::hosting::run_changes::Extension;
 use crate::hosting::run_routes::{RunInfo, RunPage};
+use crate::journal::run_folder::read_spec;
+use crate::journal::secret::{SECRET_FILE, write_private};
 use crate::printable::{counted, printable};
 
 /// Flags of `status`.
@@ -186,6 +188,13 @@ pub(super) async fn fetch(args: FetchArgs) -> Result<String> {
     let default = PathBuf::from(format!("runs/{name}-{}", &id[..8]));
     let dir = args.out.unwrap_or(default);
     let files: Vec<Artifact> = client.get(&format!("/v1/runs/{id}/artifacts")).await?;
+    if let Ok(other) = read_spec(&dir.join("run.json")) {
+        ensure!(
+            other.digest() == run.id,
+            "{} has another run; give another folder with --out",
+            dir.display()
+        );
+    }
     create_folder(&dir)?;
     for file in &files {
         // The list is the genomaster's.
@@ -206,7 +215,13 @@ pub(super) async fn fetch(args: FetchArgs) -> Result<String> {
         if let Some(folder) = dir.join(path).parent() {
             create_folder(folder)?;
         }
-        write_whole(&dir.join(path), &content)?;
+        let path = dir.join(path);
+        if file.path == SECRET_FILE {
+            let _ = std::fs::remove_file(&path);
+            write_private(&path, &content)?;
+        } else {
+            write_whole(&path, &content)?;
+        }
     }
     let shown = dir.display();
     Ok(format!(

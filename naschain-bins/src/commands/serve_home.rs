@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use naschain_identity::Nonces;
+use naschain_identity::{Hotkey, Nonces};
 use naschain_train::Options;
 use tokio::net::TcpListener;
 
@@ -65,7 +65,12 @@ pub(super) async fn serve_home(
         Some(store) => {
             let address = shared_address(args.address.as_deref(), scheme, listener.local_addr()?)?;
             let joined = Cluster::join(&args.dir, store, address, args.ca_file.as_deref());
-            Some(joined.await?)
+            let joined = joined.await?;
+            joined
+                .check_hotkey(opened.access().hotkey.as_ref().map(Hotkey::address))
+                .await?;
+            home.files.check_owner(&joined.name_of_all()).await?;
+            Some(joined)
         }
         None => None,
     };
@@ -73,7 +78,7 @@ pub(super) async fn serve_home(
     let settings = HostSettings {
         access: opened.access().clone(),
         registration: args.registration,
-        has_tls: opened.listening.tls.is_some(),
+        has_tls: opened.listening.tls.is_some() || opened.listening.behind_proxy,
         coordinator: opened.settings(),
         has_exams: is_signed && args.has_exams,
         options: args.options,

@@ -117,7 +117,7 @@ impl HomeFlags {
     async fn open(&self) -> Result<Home> {
         if self.store.is_none() && !self.home.join("home.sqlite").is_file() {
             bail!(
-                "{} is not the home of a genomaster; `genomaster user add` makes one",
+                "{} is not the home of a genomaster; `genomaster user add` makes one, and where it has --store, give that here too",
                 self.home.display()
             );
         }

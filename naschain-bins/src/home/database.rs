@@ -104,6 +104,13 @@ CREATE TABLE IF NOT EXISTS miners (
     flops_per_second BIGINT NOT NULL,
     PRIMARY KEY (hotkey, run)
 );
+CREATE TABLE IF NOT EXISTS shared_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_s BIGINT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS deleted_runs (run TEXT PRIMARY KEY, data TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS miners_by_change ON miners (changed_s);
 CREATE TABLE IF NOT EXISTS leads (run TEXT PRIMARY KEY, genomaster TEXT NOT NULL);
@@ -135,7 +142,7 @@ impl HomeDatabase {
     pub(super) async fn open(dir: &Path, server: Option<&JournalPlace>) -> Result<HomeDatabase> {
         sqlx::any::install_default_drivers();
         let (url, shown) = match server {
-            Some(JournalPlace::Postgres(url)) => (url.clone(), "the database".to_owned()),
+            Some(place @ JournalPlace::Postgres(url)) => (url.clone(), place.to_string()),
             Some(place) => bail!(
                 "--store is {place}; with --home it must be a server that genomasters share, postgres://USER@HOST/DATABASE"
             ),

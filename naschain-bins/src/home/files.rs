@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::path::Path as Key;
@@ -17,6 +17,8 @@ use tokio::io::AsyncWriteExt;
 use crate::files::{create_folder, sync_folder};
 use crate::random::random_bytes;
 
+/// Says whose a shared place is.
+const OWNER_FILE: &str = "naschain-home";
 /// How long a request for one object may take: other genomasters may wait for its end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,6 +32,8 @@ pub(crate) struct Files {
 struct Shared {
     store: Arc<dyn ObjectStore>,
     prefix: Key,
+    /// As the operator has named it.
+    shown: String,
 }
 
 impl Files {
@@ -49,6 +53,33 @@ impl Files {
     /// The file in the home's folder.
     pub(crate) fn local(&self, path: &str) -> PathBuf {
         self.dir.join(path)
+    }
+
+    /// Checks that the shared place can be used, and belongs to the genomasters with this name.
+    ///
+    /// # Errors
+    /// If others use it already.
+    pub(crate) async fn check_owner(&self, name: &str) -> Result<()> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let context = || format!("--files {}", shared.shown);
+        let key = shared.key(OWNER_FILE);
+        let found = match shared.store.get(&key).await {
+            Ok(found) => found.bytes().await.with_context(context)?,
+            Err(object_store::Error::NotFound { .. }) => {
+                let put = shared.store.put(&key, name.to_owned().into());
+                put.await.with_context(context)?;
+                return Ok(());
+            }
+            Err(error) => return Err(error).with_context(context),
+        };
+        ensure!(
+            found == name.as_bytes(),
+            "--files {} belongs to genomasters with another --store: give another folder or prefix",
+            shared.shown
+        );
+        Ok(())
     }
 
     /// Stores a file at the shared place.
@@ -229,7 +260,12 @@ impl Shared {
         }
         let (store, prefix) = object_store::parse_url_opts(&url, options).with_context(context)?;
         let store = Arc::from(store);
-        Ok(Shared { store, prefix })
+        let shown = place.to_owned();
+        Ok(Shared {
+            store,
+            prefix,
+            shown,
+        })
     }
 
     fn key(&self, path: &str) -> Key {

@@ -23,7 +23,7 @@ pub(crate) mod work;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use tokio::sync::Semaphore;
 
@@ -51,6 +51,9 @@ pub(crate) struct SharedPlaces {
     pub(crate) files: Option<String>,
 }
 
+/// The ending of the names of folders of runs that are being deleted.
+pub(crate) const DELETED: &str = ".deleted";
+
 /// Passwords that are hashed at a time, at most.
 const MAX_HASHING: usize = 2;
 
@@ -60,6 +63,11 @@ impl Home {
     /// # Errors
     /// If the folder cannot be written, or its database is of a later version.
     pub(crate) async fn open(dir: &Path, shared: &SharedPlaces) -> Result<Home> {
+        ensure!(
+            shared.store.is_none() || !dir.join("home.sqlite").exists(),
+            "{} is the home of a genomaster without --store, whose runs and users are in its home.sqlite; give another folder",
+            dir.display()
+        );
         create_folder(dir)?;
         only_for_owner(dir)?;
         for part in ["runs", "data", "uploads"] {
@@ -75,18 +83,22 @@ impl Home {
         })
     }
 
-    /// Deletes the folders of runs that were deleted, or never came to be.
-    pub(crate) async fn remove_leftovers(&self) -> Result<()> {
-        for entry in std::fs::read_dir(self.dir.join("runs"))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let id = name.to_str().and_then(|name| name.parse().ok());
-            let is_known = match id {
-                Some(id) => self.run(id).await?.is_some(),
-                None => false,
-            };
-            if !is_known {
-                std::fs::remove_dir_all(entry.path())?;
+    /// Deletes the folders of runs that were being deleted and, where files are shared, copies of runs'
+    /// folders, which are made again when they are needed. A folder with a journal stays.
+    pub(crate) fn remove_leftovers(&self) -> Result<()> {
+        let runs = self.dir.join("runs");
+        let context = || format!("cannot read {}", runs.display());
+        for entry in std::fs::read_dir(&runs).with_context(context)? {
+            let entry = entry.with_context(context)?;
+            let (name, path) = (entry.file_name(), entry.path());
+            let name = name.to_str().unwrap_or_default();
+            let is_run = |name: &str| name.parse::<Digest>().is_ok();
+            let was_deleted = name.strip_suffix(DELETED).is_some_and(is_run);
+            let is_copy =
+                self.files.are_shared() && is_run(name) && !path.join("journal.sqlite").exists();
+            if was_deleted || is_copy {
+                let removed = std::fs::remove_dir_all(&path);
+                removed.with_context(|| format!("cannot delete {}", path.display()))?;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use anyhow::Result;
 use naschain_core::Digest;
 
 use crate::home::{Home, run_path};
+use crate::journal::secret::SECRET_FILE;
 
 /// What is in a run's folder and is for nobody else: its journal, which has a route of its own, and
 /// files of miners that are not complete.
@@ -16,9 +17,6 @@ const PRIVATE: [&str; 5] = [
     "genomaster.lock",
     "received",
 ];
-/// The secret of a run, from which the seeds of its trainings follow: for nobody while it goes on, and
-/// needed afterwards to repeat a training.
-const SECRET: &str = "secret";
 /// Folders below that of the run, at most.
 const MAX_DEPTH: usize = 3;
 
@@ -37,7 +35,9 @@ impl Home {
         }
         let dir = self.run_dir(run);
         let mut files = tokio::task::spawn_blocking(move || files_in(&dir)).await??;
-        files.retain(|(path, _)| !is_open || path != SECRET);
+        // From it follow the seeds of trainings: for nobody while the run goes on, and needed afterwards
+        // to repeat one.
+        files.retain(|(path, _)| !is_open || path != SECRET_FILE);
         Ok(files)
     }
 

@@ -254,6 +254,19 @@ impl Home {
         rows.iter().map(StoredRun::from_row).collect()
     }
 
+    /// Up to 100 runs on a data set, those that have not ended first.
+    pub(crate) async fn runs_on(&self, data: Digest) -> Result<Vec<StoredRun>> {
+        let rows = sqlx::query(&format!(
+            "{SELECT} WHERE data = $1
+             ORDER BY CASE WHEN state IN ('running', 'paused', 'stopping') THEN 0 ELSE 1 END, number
+             LIMIT 100"
+        ))
+        .bind(data.to_string())
+        .fetch_all(&self.database.pool)
+        .await?;
+        rows.iter().map(StoredRun::from_row).collect()
+    }
+
     /// Changes the state of a run from one of `before`; false if it is in another.
     pub(crate) async fn set_status(
         &self,

@@ -20,6 +20,8 @@ const ID_DIGITS: usize = 32;
 const META_FILE: &str = "upload.json";
 const CONTENT_FILE: &str = "content";
 const RESULT_FILE: &str = "result.json";
+/// Uploads of a user that have not ended, at most.
+const MAX_UPLOADS: i64 = 10;
 /// An upload that was begun as long ago is deleted.
 const MAX_AGE_S: i64 = 7 * 86_400;
 
@@ -41,6 +43,18 @@ pub(crate) struct Upload {
     /// Whether pictures that cannot be read are left out.
     pub(crate) skip_bad: bool,
     pub(crate) created_s: i64,
+}
+
+/// What became of an upload that was to begin.
+#[derive(Debug)]
+pub(crate) enum BegunUpload {
+    Begun(Box<Upload>),
+    /// Its owner has as many that have not ended.
+    TooMany(i64),
+    /// So many bytes are left of its owner's quota.
+    TooLarge {
+        left: u64,
+    },
 }
 
 /// What became of a complete upload.
@@ -70,18 +84,61 @@ impl Home {
         self.upload_dir(&upload.owner, &upload.id).join("work")
     }
 
-    /// Begins an upload; `created_s` and the rest of `id`, which says how it begins, are set here.
-    pub(crate) fn begin_upload(&self, mut upload: Upload) -> Result<Upload> {
+    /// Begins an upload, unless its owner has too many, or less than its size is left of `max_bytes`;
+    /// `created_s` and the rest of `id`, which says how it begins, are set here.
+    pub(crate) async fn begin_upload(
+        &self,
+        mut upload: Upload,
+        max_bytes: u64,
+    ) -> Result<BegunUpload> {
         let drawn = hex::encode(random_bytes()?);
         upload.id.push_str(&drawn);
         upload.id.truncate(ID_DIGITS);
         upload.created_s = now_s();
+        // So that several together, also at several genomasters, cannot exceed a limit.
+        let mut transaction = self.database.exclusive().await?;
+        sqlx::query("DELETE FROM uploads WHERE created_s < $1")
+            .bind(now_s() - MAX_AGE_S)
+            .execute(&mut *transaction)
+            .await?;
+        let (count, announced, stored): (i64, i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT),
+               (SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM data_sets WHERE owner = $1)
+             FROM uploads WHERE owner = $1",
+        )
+        .bind(&upload.owner)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if count >= MAX_UPLOADS {
+            return Ok(BegunUpload::TooMany(count));
+        }
+        let left = max_bytes.saturating_sub(u64::try_from(announced + stored)?);
+        if upload.bytes > left {
+            return Ok(BegunUpload::TooLarge { left });
+        }
+        sqlx::query("INSERT INTO uploads (id, owner, bytes, created_s) VALUES ($1, $2, $3, $4)")
+            .bind(&upload.id)
+            .bind(&upload.owner)
+            .bind(i64::try_from(upload.bytes)?)
+            .bind(upload.created_s)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
         let dir = self.upload_dir(&upload.owner, &upload.id);
         create_folder(&dir)?;
         File::create(dir.join(CONTENT_FILE))?;
         // Last: a folder without it is no upload.
         write_whole(&dir.join(META_FILE), &serde_json::to_vec(&upload)?)?;
-        Ok(upload)
+        Ok(BegunUpload::Begun(Box::new(upload)))
+    }
+
+    /// An upload takes no room any more.
+    async fn release_upload(&self, upload: &Upload) -> Result<()> {
+        sqlx::query("DELETE FROM uploads WHERE id = $1")
+            .bind(&upload.id)
+            .execute(&self.database.pool)
+            .await?;
+        Ok(())
     }
 
     /// The upload of this user with this id.
@@ -128,16 +185,21 @@ impl Home {
     }
 
     /// Stores what became of an upload, whose content is not needed any more.
-    pub(crate) fn end_upload(&self, upload: &Upload, result: &UploadResult) -> Result<()> {
+    pub(crate) async fn end_upload(&self, upload: &Upload, result: &UploadResult) -> Result<()> {
         let dir = self.upload_dir(&upload.owner, &upload.id);
         write_whole(&dir.join(RESULT_FILE), &serde_json::to_vec(result)?)?;
         let _ = std::fs::remove_file(dir.join(CONTENT_FILE));
         let _ = std::fs::remove_dir_all(self.upload_work_dir(upload));
-        Ok(())
+        self.release_upload(upload).await
     }
 
     /// Deletes an upload.
-    pub(crate) fn delete_upload(&self, upload: &Upload) -> Result<()> {
+    pub(crate) async fn delete_upload(&self, upload: &Upload) -> Result<()> {
+        self.delete_upload_folder(upload)?;
+        self.release_upload(upload).await
+    }
+
+    fn delete_upload_folder(&self, upload: &Upload) -> Result<()> {
         let dir = self.upload_dir(&upload.owner, &upload.id);
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
     }
@@ -160,7 +222,7 @@ impl Home {
         let mut found = Vec::new();
         for upload in ids.filter_map(|id| self.upload(owner, &id)) {
             if now_s() - upload.created_s > MAX_AGE_S {
-                let _ = self.delete_upload(&upload);
+                let _ = self.delete_upload_folder(&upload);
             } else {
                 found.push(upload);
             }

@@ -25,7 +25,7 @@ impl Sender {
     /// The user, if the token allows this.
     pub(crate) fn needs(&self, scope: Scope) -> Reply<&User> {
         let Some((user, scopes)) = &self.0 else {
-            let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster user token NAME` makes one";
+            let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster token make NAME` makes one with a password";
             return Err(ErrorResponse::new(ProblemKind::NeedsSignIn, detail));
         };
         if !scopes.contains(&scope) {

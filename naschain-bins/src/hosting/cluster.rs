@@ -97,6 +97,31 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Checks that this genomaster has the hotkey of the others that are there.
+    ///
+    /// # Errors
+    /// If it has not: miners sign their requests for one hotkey.
+    pub(crate) async fn check_hotkey(&self, hotkey: Option<&str>) -> Result<()> {
+        let own = hotkey.unwrap_or("none (--unsigned)");
+        let is_first = self.lock_others().is_empty();
+        let agreed: String = sqlx::query_scalar(
+            "INSERT INTO naschain_home.shared_settings AS known (name, value) VALUES ('hotkey', $1)
+             ON CONFLICT (name) DO UPDATE
+             SET value = CASE WHEN $2 THEN $1 ELSE known.value END RETURNING value",
+        )
+        .bind(own)
+        .bind(is_first)
+        .fetch_one(self.journals.pool())
+        .await?;
+        if agreed != own {
+            self.leave().await;
+            bail!(
+                "the hotkey is {own}; that of the other genomasters with this --store is {agreed}, and all must have the same"
+            );
+        }
+        Ok(())
+    }
+
     /// This genomaster's name.
     pub(crate) fn id(&self) -> &str {
         &self.id
@@ -110,6 +135,11 @@ impl Cluster {
     /// The password of requests that genomasters send on to each other.
     pub(super) fn password(&self) -> &str {
         &self.password
+    }
+
+    /// What all genomasters with this database are called, which tells nothing of their password.
+    pub(crate) fn name_of_all(&self) -> String {
+        blake3::hash(self.password.as_bytes()).to_hex().to_string()
     }
 
     /// Notes that this genomaster is there.
@@ -218,6 +248,13 @@ impl Cluster {
     /// The address of another genomaster that is there.
     pub(super) fn address_of(&self, id: &str) -> Option<String> {
         self.lock_others().get(id).cloned()
+    }
+
+    /// Waits until the genomaster at this address is not there any more.
+    pub(super) async fn gone(&self, address: &str) {
+        while self.lock_others().values().any(|one| one == address) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// The names of all that are there, this one included.

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use naschain_core::Digest;
 
-use crate::home::run_path;
 use crate::home::runs::StoredRun;
+use crate::home::{DELETED, run_path};
 use crate::hosting::host::Host;
-
-/// The ending of folders of runs that are being deleted.
-const DELETED: &str = "deleted";
 
 impl Host {
     /// Deletes a run with its folder. What cannot be deleted now is deleted later.
@@ -43,7 +40,7 @@ impl Host {
         let dir = self.home.run_dir(run);
         let remove = move || -> Result<()> {
             // Aside first: a thread that still writes files of the run must find no folder.
-            let aside = dir.with_extension(DELETED);
+            let aside = dir.with_extension(DELETED.trim_start_matches('.'));
             match std::fs::rename(&dir, &aside) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
                 renamed => renamed.with_context(|| format!("cannot delete {}", dir.display()))?,

@@ -9,12 +9,15 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use naschain_core::Digest;
 use naschain_run::{Problem, ProblemKind};
 use tower::ServiceExt;
 
+use crate::home::runs::StoredRun;
 use crate::hosting::caller::{Sender, run_named, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::hosted_run::HostedRun;
+use crate::hosting::proxy::{is_sent_on, send};
 use crate::server::app::Reply;
 use crate::server::index::HasTls;
 use crate::server::problem::ErrorResponse;
@@ -136,11 +139,36 @@ pub(super) async fn data(
     let may_have = |run: &&Arc<HostedRun>| run.access.check_may_join(signer.as_deref()).is_ok();
     let runs: Vec<Arc<HostedRun>> = host.open_runs().into_iter().filter(has_data).collect();
     // The run's own routes verify the signature and the right to train the run.
-    let run = runs.iter().find(may_have).or(runs.first()).cloned();
-    let run = run.ok_or_else(|| {
-        let detail = format!("this genomaster has no open run with data set {digest}");
-        ErrorResponse::new(ProblemKind::NotFound, detail)
-    })?;
+    let run = match runs.iter().find(may_have).or(runs.first()) {
+        Some(run) => run.clone(),
+        None => {
+            let stored = run_on(&host, &digest, signer.as_deref()).await?;
+            let leader = stored.leader.clone().unwrap_or_default();
+            if let Some(cluster) = &host.cluster
+                && let Some(address) = cluster.address_of(&leader)
+                && !is_sent_on(&request)
+            {
+                return send(cluster, &address, request).await;
+            }
+            host.opened(stored).await.map_err(|error| trouble(&error))?
+        }
+    };
     let request = within_run(request, &format!("data/{digest}"))?;
     Ok(run.signed.clone().oneshot(request).await.into_response())
+}
+
+/// A run on a data set, if possible one that this signer may train.
+async fn run_on(host: &Host, digest: &str, signer: Option<&str>) -> Reply<StoredRun> {
+    let none = || {
+        let detail = format!("this genomaster has no run on the data set {digest}");
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    };
+    let parsed: Digest = digest.parse().map_err(|_| none())?;
+    let runs = host.home.runs_on(parsed).await;
+    let mut runs = runs.map_err(|error| trouble(&error))?;
+    let is_listed = |run: &StoredRun| {
+        run.miners.is_empty() || signer.is_some_and(|signer| run.miners.contains(signer))
+    };
+    runs.sort_by_key(|run| !is_listed(run));
+    runs.into_iter().next().ok_or_else(none)
 }

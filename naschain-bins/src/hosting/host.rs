@@ -47,8 +47,6 @@ pub(crate) struct Host {
     pub(crate) cluster: Option<Cluster>,
     /// Of requests that concern no run.
     pub(crate) auth: Arc<Authenticator>,
-    /// Held while an upload begins, so that several together cannot exceed a quota.
-    pub(super) beginning: tokio::sync::Mutex<()>,
     pub(crate) sign_ins: SignInLimits,
     pub(crate) budget: ResponseBudget,
     pub(crate) checks: UploadChecks,
@@ -85,7 +83,6 @@ impl Host {
             settings,
             cluster,
             auth,
-            beginning: tokio::sync::Mutex::default(),
             sign_ins: SignInLimits::default(),
             budget: ResponseBudget::default(),
             checks: UploadChecks::default(),
@@ -99,7 +96,7 @@ impl Host {
             opening: tokio::sync::Mutex::default(),
             datasets: tokio::sync::Mutex::default(),
         });
-        host.home.remove_leftovers().await?;
+        host.home.remove_leftovers()?;
         // No run is open, and what is needed is fetched again.
         host.home.files.drop_copies("data");
         let mut since_s = 0;
@@ -233,6 +230,8 @@ impl Host {
             self.count_used_by(&hosted).await?;
             hosted.close().await?;
             if let Some(cluster) = &self.cluster {
+                // What it has is in the database and at the shared place.
+                let _ = std::fs::remove_dir_all(&hosted.dir);
                 self.home.release(id, cluster.id()).await?;
             }
         }

@@ -39,6 +39,7 @@ pub(crate) enum Refusals {
         description = "Runs of neural architecture search, their data sets and their users. The routes of miners and validators, which are signed, are described in docs/protocol.md."
     ),
     components(schemas(ProblemBody)),
+    paths(front, batches, journal, events),
     modifiers(&Tokens),
     tags(
         (name = "runs", description = "Searches"),
@@ -48,6 +49,39 @@ pub(crate) enum Refusals {
     )
 )]
 pub(super) struct Document;
+
+// Each run's own router answers these; docs/protocol.md describes what they return.
+
+/// The networks of the front so far.
+#[utoipa::path(get, path = "/v1/runs/{run}/front", tag = "runs", params(("run" = String, Path)),
+    security((), ("token" = []), ("session" = [])),
+    responses((status = 200, body = Vec<serde_json::Value>), Refusals))]
+#[allow(dead_code, reason = "only its description is used")]
+fn front() {}
+
+/// Up to 1,000 ended jobs with their rows and verdicts, from index `after` on.
+#[utoipa::path(get, path = "/v1/runs/{run}/batches", tag = "runs",
+    params(("run" = String, Path), ("after" = Option<u64>, Query)),
+    security((), ("token" = []), ("session" = [])),
+    responses((status = 200, body = serde_json::Value), Refusals))]
+#[allow(dead_code, reason = "only its description is used")]
+fn batches() {}
+
+/// Up to 1,000 entries of the journal after number `after`, by which anybody can audit the run.
+#[utoipa::path(get, path = "/v1/runs/{run}/journal", tag = "runs",
+    params(("run" = String, Path), ("after" = Option<u64>, Query)),
+    security((), ("token" = []), ("session" = [])),
+    responses((status = 200, body = serde_json::Value), Refusals))]
+#[allow(dead_code, reason = "only its description is used")]
+fn journal() {}
+
+/// What happens in the run, as a stream of server-sent events, from cursor `after` on.
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs",
+    params(("run" = String, Path), ("after" = Option<String>, Query)),
+    security((), ("token" = []), ("session" = [])),
+    responses((status = 200, content_type = "text/event-stream"), Refusals))]
+#[allow(dead_code, reason = "only its description is used")]
+fn events() {}
 
 struct Tokens;
 

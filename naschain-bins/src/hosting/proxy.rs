@@ -109,7 +109,8 @@ pub(super) async fn to_receiver(
     }
 }
 
-fn is_sent_on(request: &Request) -> bool {
+/// Whether another genomaster has sent the request on.
+pub(super) fn is_sent_on(request: &Request) -> bool {
     request.extensions().get::<SentOn>().is_some()
 }
 
@@ -180,7 +181,14 @@ pub(super) async fn send(cluster: &Cluster, address: &str, request: Request) -> 
     if !body.is_end_stream() {
         call = call.body(reqwest::Body::wrap_stream(body.into_data_stream()));
     }
-    let response = call.send().await.map_err(|error| {
+    let response = tokio::select! {
+        response = call.send() => response,
+        () = cluster.gone(address) => {
+            let detail = "the genomaster that leads this is gone; try again in a moment";
+            return Err(ErrorResponse::new(ProblemKind::Standby, detail));
+        }
+    };
+    let response = response.map_err(|error| {
         tracing::debug!("the genomaster at {address}: {error}");
         if error.is_connect() {
             let detail = "the genomaster that leads this cannot be reached; try again in a moment";

@@ -43,7 +43,7 @@ pub(crate) struct NewRun {
     /// Flags of `genomaster search` by name, such as `{"budget": "medium", "epochs": 12}`; what is
     /// left out is chosen by the data set.
     #[serde(default)]
-    #[schema(value_type = std::collections::BTreeMap<String, Object>)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub(crate) settings: RunSettings,
     /// Whether everybody may read the run.
     #[serde(default)]

@@ -39,7 +39,7 @@ pub(crate) struct RunInfo {
     #[schema(value_type = String)]
     pub(crate) data: Digest,
     /// The settings that it was created with.
-    #[schema(value_type = std::collections::BTreeMap<String, Object>)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub(crate) settings: RunSettings,
     /// When it was created, in seconds since 1970.
     pub(crate) created_s: i64,

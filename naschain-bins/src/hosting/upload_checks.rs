@@ -63,7 +63,7 @@ impl Host {
         let host = self.clone();
         tokio::spawn(async move {
             let ended = match host.checked(&upload).await {
-                Ok(result) => host.home.end_upload(&upload, &result),
+                Ok(result) => host.home.end_upload(&upload, &result).await,
                 // Nothing is wrong with the upload: it is checked again when somebody asks for it.
                 Err(error) => Err(error),
             };

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::cli::data_args::image_shape;
 use crate::home::tokens::Scope;
-use crate::home::uploads::{Upload, UploadResult};
+use crate::home::uploads::{BegunUpload, Upload, UploadResult};
 use crate::hosting::caller::{Sender, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
@@ -28,8 +28,6 @@ use crate::server::requests::Body;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
-/// Uploads of a user at a time, at most.
-const MAX_UPLOADS: usize = 10;
 /// Bytes that are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 /// Time without a byte after which a part has ended.
@@ -172,44 +170,37 @@ pub(super) async fn create(
     if new.bytes == 0 {
         return wrong("bytes is 0; an upload has at least one".to_owned());
     }
-    let _turn = host.beginning.lock().await;
-    let open: Vec<Upload> = host.home.uploads(&user.name);
-    let open = open
-        .iter()
-        .filter(|upload| host.home.upload_result(upload).is_none());
-    let (mut count, mut announced) = (0, 0);
-    for upload in open {
-        (count, announced) = (count + 1, announced + upload.bytes);
-    }
-    let quota = |detail: String| Err(ErrorResponse::new(ProblemKind::QuotaReached, detail));
-    if count >= MAX_UPLOADS {
-        return quota(format!(
-            "{} has {count} uploads that have not ended, which is the maximum; finish one, or delete one by DELETE /v1/uploads/ID",
-            user.name
-        ));
-    }
-    let used = host.home.stored_bytes(&user.name).await;
-    let used = used.map_err(|error| trouble(&error))? + announced;
-    let free = user.quota.max_bytes.saturating_sub(used);
-    if new.bytes > free {
-        return quota(format!(
-            "the upload has {} bytes; of the quota of {} bytes {free} are left",
-            new.bytes, user.quota.max_bytes
-        ));
-    }
-    let begun = host.home.begin_upload(Upload {
-        id: host.upload_prefix(),
-        owner: user.name,
-        name: new.name,
-        file_name: new.file_name,
-        bytes: new.bytes,
-        licence: new.licence,
-        is_public: new.public,
-        image_size: new.image_size,
-        skip_bad: new.skip_bad,
-        created_s: 0,
-    });
-    let upload = begun.map_err(|error| trouble(&error))?;
+    let (owner, quota) = (user.name.clone(), user.quota.max_bytes);
+    let begun = host.home.begin_upload(
+        Upload {
+            id: host.upload_prefix(),
+            owner: owner.clone(),
+            name: new.name,
+            file_name: new.file_name,
+            bytes: new.bytes,
+            licence: new.licence,
+            is_public: new.public,
+            image_size: new.image_size,
+            skip_bad: new.skip_bad,
+            created_s: 0,
+        },
+        quota,
+    );
+    let refused = |detail: String| Err(ErrorResponse::new(ProblemKind::QuotaReached, detail));
+    let upload = match begun.await.map_err(|error| trouble(&error))? {
+        BegunUpload::Begun(upload) => *upload,
+        BegunUpload::TooMany(count) => {
+            return refused(format!(
+                "{owner} has {count} uploads that have not ended, which is the maximum; finish one, or delete one by DELETE /v1/uploads/ID"
+            ));
+        }
+        BegunUpload::TooLarge { left } => {
+            return refused(format!(
+                "the upload has {} bytes; of the quota of {quota} bytes {left} are left",
+                new.bytes
+            ));
+        }
+    };
     let place = [(header::LOCATION, format!("/v1/uploads/{}", upload.id))];
     Ok((StatusCode::CREATED, place, Json(info(&host, &upload))).into_response())
 }
@@ -356,6 +347,7 @@ pub(super) async fn delete(
     let _appending = Appending::begin(&host, &id)?;
     host.home
         .delete_upload(&upload)
+        .await
         .map_err(|error| trouble(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }

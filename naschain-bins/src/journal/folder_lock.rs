@@ -31,7 +31,7 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
-                "another genomaster is running on the folder {}; give each genomaster a folder of its own with --out, also where they share a --store",
+                "another genomaster is running on the folder {}; give each genomaster a folder of its own with --out or --home, also where they share a --store",
                 dir.display()
             ),
             // A network file system without locks. The journal has its own.

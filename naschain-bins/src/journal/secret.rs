@@ -12,7 +12,7 @@ use crate::journal::run_folder::read_spec;
 use crate::journal::store::JournalPlace;
 use crate::random::random_bytes;
 
-const SECRET_FILE: &str = "secret";
+pub(crate) const SECRET_FILE: &str = "secret";
 
 /// The secret of the run in this folder, or a new one if there is no run yet. Genomasters that share
 /// a database share the secret of the run with these settings, which are the specification without
@@ -64,7 +64,7 @@ pub(crate) fn read_secret(dir: &Path, spec: &RunSpec) -> Result<Option<RunSecret
 fn secret_in(path: &Path) -> Result<RunSecret> {
     let text = std::fs::read_to_string(path).with_context(|| {
         let path = path.display();
-        format!("cannot read {path}, the run's secret; copy it from the run's first genomaster")
+        format!("cannot read {path}, the run's secret; copy it from the run's first genomaster or, if the run was fetched before it had ended, fetch it again")
     })?;
     let secret: Digest = text
         .trim()
@@ -74,7 +74,7 @@ fn secret_in(path: &Path) -> Result<RunSecret> {
 }
 
 /// Writes a new file that only its owner may read.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use naschain_core::Digest;
@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::client::transport::Transport;
+use crate::clock;
 use crate::journal::versions::versions;
 use crate::miner::witness::Witness;
 use crate::miner::{Ended, Miner, PreparedRun, WAIT_MS};
@@ -19,8 +20,12 @@ use crate::printable::printable;
 
 /// Runs that are kept prepared, at most: each has its data set in memory.
 const MAX_PREPARED: usize = 16;
-/// Runs that could not be prepared and are not asked for again, at most.
+/// Runs that could not be prepared and are not asked for for a while, at most.
 const MAX_EXCEPTED: usize = 64;
+/// How long such a run is not asked for at first; each further failure doubles it.
+const FIRST_EXCEPTION: Duration = Duration::from_secs(10);
+/// How often it doubles, at most: to nearly three hours.
+const MAX_DOUBLINGS: u32 = 10;
 /// Pause after questions that could not be fetched.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -42,7 +47,8 @@ pub(crate) struct Memberships(Arc<Mutex<KnownRuns>>);
 struct KnownRuns {
     /// The run worked for last is the last one.
     prepared: VecDeque<(Digest, Membership)>,
-    excepted: VecDeque<Digest>,
+    /// With how often it has failed, and until when it is not asked for.
+    excepted: VecDeque<(Digest, u32, Instant)>,
 }
 
 impl Memberships {
@@ -71,11 +77,25 @@ impl Memberships {
     fn except(&self, run: Digest) {
         self.forget(run);
         self.with(|known| {
-            if known.excepted.len() == MAX_EXCEPTED {
-                known.excepted.pop_front();
+            let excepted = &mut known.excepted;
+            let before = excepted.iter().position(|(one, ..)| *one == run);
+            let before = before.and_then(|at| excepted.remove(at));
+            let failures = before.map_or(0, |(_, failures, _)| failures);
+            if excepted.len() == MAX_EXCEPTED {
+                excepted.pop_front();
             }
-            known.excepted.push_back(run);
+            let pause = FIRST_EXCEPTION * 2u32.pow(failures.min(MAX_DOUBLINGS));
+            excepted.push_back((run, failures + 1, clock::now() + pause));
         });
+    }
+
+    /// The runs that are not asked for now.
+    fn excepted(&self) -> Vec<Digest> {
+        let now = clock::now();
+        self.with(|known| {
+            let excepted = known.excepted.iter().filter(|(.., until)| *until > now);
+            excepted.map(|(run, ..)| *run).collect()
+        })
     }
 
     /// The runs that the miner has joined.
@@ -135,7 +155,7 @@ impl Miner {
             wanted,
             wait_ms: WAIT_MS,
             versions: versions(),
-            except: runs.with(|known| known.excepted.iter().copied().collect()),
+            except: runs.excepted(),
         };
         let request = &request;
         let reply = self

@@ -11,7 +11,7 @@ use super::Home;
 use super::uploads::{append, authorised, begin, first_genome, info, pictures, tar_of};
 use crate::operations::stores::postgres;
 use crate::programs::{
-    Process, Server, call, database, genomaster, read, skipped, succeeded, wait_until,
+    Process, Server, call, database, genomaster, read, refused, skipped, succeeded, wait_until,
 };
 
 /// A home whose genomasters share a database and a folder; `None` if there is no PostgreSQL server.
@@ -162,6 +162,7 @@ fn data_and_models_are_in_a_bucket_that_all_genomasters_read() {
         home.submit(&members[0], "ada", &["--image-size=8", &data, &seed])
     });
     wait_until("each leads a run", || leads(&home) == [1, 1]);
+    // Miners that ask one get the data of runs that the other leads.
     let _miners = home.miners(&members[1], &["m1", "m2", "m3"]);
     for run in &runs {
         home.wait_for(&members[1], "ada", run, "finished");
@@ -197,7 +198,48 @@ fn data_and_models_are_in_a_bucket_that_all_genomasters_read() {
     let path = format!("/v1/data-sets/{}", sets[0]["digest"].as_str().unwrap());
     assert_eq!(call(&members[1], "DELETE", &path, &token, "").status, 204);
     let left = keys(&s3);
-    assert!(!left.contains("<Key>"), "{left}");
+    assert!(
+        !left.contains("lab/data") && !left.contains("lab/runs"),
+        "{left}"
+    );
+    for number in [0, 1] {
+        let runs = std::fs::read_dir(member_dir(&home, number).join("runs")).unwrap();
+        assert_eq!(runs.count(), 0, "copies of runs at {number}");
+    }
+    // A bucket that is not there, one of others, another hotkey, and a home of its own are refused.
+    let mut other = shared_home("hosting-other-bucket").unwrap();
+    other.environment.clone_from(&home.environment);
+    home.wallets.as_ref().unwrap().make("other");
+    let refused_with = |home: &Home, folder: &str, flags: &[&str], expected: &str| {
+        let mut command = genomaster();
+        command.args(["serve", "--listen=127.0.0.1:0", "--home"]);
+        command.arg(home.dir.join(folder)).args(flags);
+        let error = refused(command.envs(home.environment.clone()));
+        assert!(error.contains(expected), "{error}");
+    };
+    let store = home.shared[0].as_str();
+    let flags = home.wallets.as_ref().unwrap().flags("genomaster");
+    let [wallets, name, hotkey] = flags.each_ref().map(String::as_str);
+    let at = |files: &'static str| [store, files, wallets, name, hotkey];
+    let missing = at("--files=s3://nothing/lab");
+    refused_with(&home, "home-7", &missing, "--files s3://nothing/lab");
+    let foreign = [
+        &other.shared[0],
+        "--files=s3://naschain/lab",
+        wallets,
+        name,
+        hotkey,
+    ];
+    refused_with(
+        &other,
+        "home-8",
+        &foreign,
+        "belongs to genomasters with another --store",
+    );
+    let flags = home.wallets.as_ref().unwrap().flags("other");
+    let [wallets, name, hotkey] = flags.each_ref().map(String::as_str);
+    let stranger = [store, "--files=s3://naschain/lab", wallets, name, hotkey];
+    refused_with(&home, "home-9", &stranger, "all must have the same");
 }
 
 #[test]

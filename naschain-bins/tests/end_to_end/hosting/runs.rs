@@ -38,12 +38,17 @@ fn miners_train_the_runs_of_several_users_who_fetch_them() {
     let mut export = genomaster();
     export.arg("export").arg(&out).arg("--out").arg(&model);
     succeeded(export.output().unwrap());
-    // The same as a search in one process with the same seed.
+    // What is not the home's stays.
+    let own = home.path().join("runs/digits-seed1");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("journal.sqlite"), "mine").unwrap();
     let front: Value = serde_json::from_str(&read(out.join("front.json"))).unwrap();
     assert!(!front.as_array().unwrap().is_empty());
     let error = refused(&mut home.user(&server, "bob", &["fetch", &first[..8]]));
     assert!(error.contains("there is no run"), "{error}");
     drop(server);
+    drop(home.serve(0, &[]));
+    assert!(own.join("journal.sqlite").is_file());
     for run in [first, second, third] {
         audit(&home.run_dir(&run));
     }
