@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use naschain_core::Digest;
 use naschain_run::RunSpec;
-use naschain_train::{Dataset, Device};
+use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -111,11 +111,7 @@ impl HostedRun {
         settings.secret = read_secret(&dir, &spec)?;
         settings.history_jobs = count_jobs(&dir)?;
         let coordinator = Coordinator::open_with(journal, spec.clone(), settings).await?;
-        let mut options = host.options;
-        // The referee and every miner must come to the same bits.
-        options.device = Device::Cpu;
-        options.memory_limit_bytes = None;
-        let mut deliveries = Deliveries::new(&dir, dataset.clone(), options);
+        let mut deliveries = Deliveries::new(&dir, dataset.clone(), of_referee(host.options));
         if files.are_shared() {
             deliveries = deliveries.with_publish(publisher(files, dir.clone(), stored.id));
         }
@@ -201,6 +197,13 @@ impl HostedRun {
         );
         closed
     }
+}
+
+/// The options of the referee, which must come to the same bits as every miner.
+fn of_referee(mut options: Options) -> Options {
+    options.device = Device::Cpu;
+    options.memory_limit_bytes = None;
+    options
 }
 
 /// Stores what miners deliver where the genomaster that leads the run next finds it.
