@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod miner_shortage;
+mod move_home;
 pub(crate) mod overfitting;
 pub(crate) mod predict;
 pub(crate) mod progress;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use crate::cli::program::{LogFormat, print, run};
 use crate::commands::check_upload::{CheckUploadArgs, check_upload};
+use crate::commands::move_home::{MoveHomeArgs, move_home};
 use crate::commands::remote_data::{DataCommandArgs, data};
 use crate::commands::remote_runs::{
     ChangeArgs, ExtendArgs, FetchArgs, StatusArgs, change, extend, fetch, status,
@@ -34,6 +35,8 @@ pub enum RemoteCommand {
     Token(TokenArgs),
     /// Add and change users of a genomaster with many runs
     User(UserArgs),
+    /// Move the home of a genomaster to a database that several share
+    MoveHome(MoveHomeArgs),
     /// Read what a user has uploaded; for `serve --home`, which runs it in a process of its own
     #[command(hide = true)]
     CheckUpload(CheckUploadArgs),
@@ -50,6 +53,9 @@ pub fn run_remote(command: RemoteCommand, format: LogFormat) -> ExitCode {
         RemoteCommand::Data(args) => run(async { print(&data(args).await?) }, "info", format),
         RemoteCommand::Token(args) => run(async { print(&token(args).await?) }, "warn", format),
         RemoteCommand::User(args) => run(async { print(&user(args).await?) }, "warn", format),
+        RemoteCommand::MoveHome(args) => {
+            run(async { print(&move_home(args).await?) }, "info", format)
+        }
         RemoteCommand::CheckUpload(args) => {
             run(async move { print(&check_upload(&args)?) }, "warn", format)
         }

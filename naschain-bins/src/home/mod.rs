@@ -11,6 +11,7 @@ pub(crate) mod folders;
 mod invitations;
 pub(crate) mod leads;
 pub(crate) mod miners;
+mod moving;
 mod run_files;
 pub(crate) mod runs;
 mod secrets;

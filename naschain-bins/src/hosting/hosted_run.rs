@@ -126,8 +126,7 @@ impl HostedRun {
         let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
-            let account = Some(account.clone());
-            server::hosted_router(coordinator.clone(), Arc::new(auth), account)
+            server::hosted_router(coordinator.clone(), Arc::new(auth), Some(account.clone()))
         };
         Ok(HostedRun {
             number: stored.number,

@@ -286,3 +286,61 @@ fn an_upload_goes_on_through_any_genomaster() {
         assert_eq!(answer.status, 404, "{}", answer.body);
     }
 }
+
+#[test]
+fn the_home_of_one_genomaster_becomes_that_of_several() {
+    let Some(mut home) = shared_home("hosting-moved") else {
+        return;
+    };
+    let shared = std::mem::take(&mut home.shared);
+    home.add("ada", &[]);
+    let server = home.serve(0, &[]);
+    let miners = home.miners(&server, &["m1", "m2", "m3"]);
+    let dir = home.dir.join("shapes");
+    pictures(&dir, 60);
+    let data = format!("--data={}", dir.display());
+    let ended = home.submit(&server, "ada", &["--image-size=8", &data]);
+    home.wait_for(&server, "ada", &ended, "finished");
+    let begun = home.submit(&server, "ada", &["--generations=40", "--public"]);
+    wait_until("some jobs have ended", || {
+        let status = home.status(&server, "ada", &begun);
+        status["progress"]["ended"].as_u64().unwrap_or(0) > 4
+    });
+    drop((miners, server));
+    let mut moved = genomaster();
+    moved.args(["move-home", "--home"]).arg(home.path());
+    moved.arg("--to").arg(member_dir(&home, 0)).args(&shared);
+    assert!(succeeded(moved.output().unwrap()).starts_with("2 runs and 1 data set"));
+    home.shared = shared;
+    let server = serve_member(&home, 0);
+    let before = home.status(&server, "ada", &begun);
+    let _miners = home.miners(&server, &["m4", "m5", "m6"]);
+    wait_until("the run goes on", || {
+        let status = home.status(&server, "ada", &begun);
+        status["progress"]["ended"].as_u64() > before["progress"]["ended"].as_u64()
+    });
+    assert!(
+        before["progress"]["ended"].as_u64().unwrap() > 4,
+        "{before}"
+    );
+    let out = home.dir.join("fetched");
+    let mut fetch = home.user(&server, "ada", &["fetch", &ended]);
+    succeeded(fetch.arg("--out").arg(&out).output().unwrap());
+    let mut audit = genomaster();
+    audit.arg("audit").arg(&out).arg(&home.shared[0]);
+    succeeded(audit.output().unwrap());
+    let mut remote = genomaster();
+    remote.args(["audit", &format!("{}/v1/runs/{begun}", server.url)]);
+    assert!(succeeded(remote.output().unwrap()).contains("no faults"));
+    // The old home has all that it had, and is not taken for one with a database.
+    let error = refused(
+        genomaster()
+            .args(["serve", "--listen=127.0.0.1:0", "--unsigned", "--home"])
+            .arg(home.path())
+            .args(&home.shared),
+    );
+    assert!(
+        error.contains("is the home of a genomaster without --store"),
+        "{error}"
+    );
+}
