@@ -188,6 +188,11 @@ pub(super) async fn fetch(args: FetchArgs) -> Result<String> {
     let default = PathBuf::from(format!("runs/{name}-{}", &id[..8]));
     let dir = args.out.unwrap_or(default);
     let files: Vec<Artifact> = client.get(&format!("/v1/runs/{id}/artifacts")).await?;
+    ensure!(
+        !files.is_empty(),
+        "the genomaster has no files of run {} ({id}); its log may say why",
+        run.name
+    );
     if let Ok(other) = read_spec(&dir.join("run.json")) {
         ensure!(
             other.digest() == run.id,

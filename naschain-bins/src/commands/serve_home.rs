@@ -69,7 +69,11 @@ pub(super) async fn serve_home(
             joined
                 .check_hotkey(opened.access().hotkey.as_ref().map(Hotkey::address))
                 .await?;
-            home.files.check_owner(&joined.name_of_all()).await?;
+            let is_first = !joined.has_files().await?;
+            home.files
+                .check_owner(&joined.name_of_all(), is_first)
+                .await?;
+            joined.note_files().await?;
             Some(joined)
         }
         None => None,

@@ -55,11 +55,12 @@ impl Files {
         self.dir.join(path)
     }
 
-    /// Checks that the shared place can be used, and belongs to the genomasters with this name.
+    /// Checks that the shared place can be used, and belongs to the genomasters with this name; one that
+    /// belongs to nobody is theirs from now on if `is_first`.
     ///
     /// # Errors
-    /// If others use it already.
-    pub(crate) async fn check_owner(&self, name: &str) -> Result<()> {
+    /// If others use it already, or they use another.
+    pub(crate) async fn check_owner(&self, name: &str, is_first: bool) -> Result<()> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
@@ -68,6 +69,11 @@ impl Files {
         let found = match shared.store.get(&key).await {
             Ok(found) => found.bytes().await.with_context(context)?,
             Err(object_store::Error::NotFound { .. }) => {
+                ensure!(
+                    is_first,
+                    "--files {} is not the place that the genomasters with this --store use: it has no {OWNER_FILE}",
+                    shared.shown
+                );
                 let put = shared.store.put(&key, name.to_owned().into());
                 put.await.with_context(context)?;
                 return Ok(());

@@ -102,7 +102,7 @@ impl Cluster {
     /// # Errors
     /// If it has not: miners sign their requests for one hotkey.
     pub(crate) async fn check_hotkey(&self, hotkey: Option<&str>) -> Result<()> {
-        let own = hotkey.unwrap_or("none (--unsigned)");
+        let own = hotkey.unwrap_or("missing (--unsigned)");
         let is_first = self.lock_others().is_empty();
         let agreed: String = sqlx::query_scalar(
             "INSERT INTO naschain_home.shared_settings AS known (name, value) VALUES ('hotkey', $1)
@@ -135,6 +135,26 @@ impl Cluster {
     /// The password of requests that genomasters send on to each other.
     pub(super) fn password(&self) -> &str {
         &self.password
+    }
+
+    /// Whether a place for files belongs to the genomasters with this database.
+    pub(crate) async fn has_files(&self) -> Result<bool> {
+        let select = "SELECT COUNT(*) FROM naschain_home.shared_settings WHERE name = 'files'";
+        let count: i64 = sqlx::query_scalar(select)
+            .fetch_one(self.journals.pool())
+            .await?;
+        Ok(count > 0)
+    }
+
+    /// Notes that a place for files belongs to them.
+    pub(crate) async fn note_files(&self) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO naschain_home.shared_settings (name, value) VALUES ('files', '')
+             ON CONFLICT (name) DO NOTHING",
+        )
+        .execute(self.journals.pool())
+        .await?;
+        Ok(())
     }
 
     /// What all genomasters with this database are called, which tells nothing of their password.

@@ -23,9 +23,11 @@ const MAX_PREPARED: usize = 16;
 /// Runs that could not be prepared and are not asked for for a while, at most.
 const MAX_EXCEPTED: usize = 64;
 /// How long such a run is not asked for at first; each further failure doubles it.
-const FIRST_EXCEPTION: Duration = Duration::from_secs(10);
-/// How often it doubles, at most: to nearly three hours.
-const MAX_DOUBLINGS: u32 = 10;
+const FIRST_EXCEPTION: Duration = Duration::from_secs(2);
+/// How often it doubles, at most: to about an hour.
+const MAX_DOUBLINGS: u32 = 11;
+/// How long a request waits while there are such runs, in milliseconds.
+const SHORT_WAIT_MS: u64 = 3_000;
 /// Pause after questions that could not be fetched.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -150,12 +152,18 @@ impl Miner {
         runs: &Memberships,
         wanted: Wanted,
     ) -> Result<Option<Assigned>> {
+        let except = runs.excepted();
         let request = AssignmentRequest {
             miner: self.name.clone(),
             wanted,
-            wait_ms: WAIT_MS,
+            // While the request waits, a run may cease to be an exception.
+            wait_ms: if except.is_empty() {
+                WAIT_MS
+            } else {
+                SHORT_WAIT_MS
+            },
             versions: versions(),
-            except: runs.excepted(),
+            except,
         };
         let request = &request;
         let reply = self

@@ -221,6 +221,13 @@ fn data_and_models_are_in_a_bucket_that_all_genomasters_read() {
     let flags = home.wallets.as_ref().unwrap().flags("genomaster");
     let [wallets, name, hotkey] = flags.each_ref().map(String::as_str);
     let at = |files: &'static str| [store, files, wallets, name, hotkey];
+    let elsewhere = at("--files=s3://naschain/mistyped");
+    refused_with(
+        &home,
+        "home-6",
+        &elsewhere,
+        "is not the place that the genomasters",
+    );
     let missing = at("--files=s3://nothing/lab");
     refused_with(&home, "home-7", &missing, "--files s3://nothing/lab");
     let foreign = [
