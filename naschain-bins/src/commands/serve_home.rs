@@ -61,23 +61,8 @@ pub(super) async fn serve_home(
     let home = Home::open(&args.dir, &args.shared).await?;
     let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
     let own_address = format!("{scheme}://{}", listener.local_addr()?);
-    let cluster = match &args.shared.store {
-        Some(store) => {
-            let address = shared_address(args.address.as_deref(), scheme, listener.local_addr()?)?;
-            let joined = Cluster::join(&args.dir, store, address, args.ca_file.as_deref());
-            let joined = joined.await?;
-            joined
-                .check_hotkey(opened.access().hotkey.as_ref().map(Hotkey::address))
-                .await?;
-            let is_first = !joined.has_files().await?;
-            home.files
-                .check_owner(&joined.name_of_all(), is_first)
-                .await?;
-            joined.note_files().await?;
-            Some(joined)
-        }
-        None => None,
-    };
+    let hotkey = opened.access().hotkey.as_ref().map(Hotkey::address);
+    let cluster = joined(&args, &home, hotkey, scheme, listener.local_addr()?).await?;
     let is_signed = opened.is_signed();
     let settings = HostSettings {
         access: opened.access().clone(),
@@ -130,6 +115,28 @@ pub(super) async fn serve_home(
     }
     host.close_all().await?;
     result
+}
+
+/// Joins the genomasters that share the home's database, if there is one to share.
+async fn joined(
+    args: &HomeArgs,
+    home: &Home,
+    hotkey: Option<&str>,
+    scheme: &str,
+    listening: SocketAddr,
+) -> Result<Option<Cluster>> {
+    let Some(store) = &args.shared.store else {
+        return Ok(None);
+    };
+    let address = shared_address(args.address.as_deref(), scheme, listening)?;
+    let joined = Cluster::join(&args.dir, store, address, args.ca_file.as_deref()).await?;
+    joined.check_hotkey(hotkey).await?;
+    let is_first = !joined.has_files().await?;
+    home.files
+        .check_owner(&joined.name_of_all(), is_first)
+        .await?;
+    joined.note_files().await?;
+    Ok(Some(joined))
 }
 
 /// The URL at which other genomasters reach this one.

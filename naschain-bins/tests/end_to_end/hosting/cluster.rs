@@ -206,47 +206,13 @@ fn data_and_models_are_in_a_bucket_that_all_genomasters_read() {
         let runs = std::fs::read_dir(member_dir(&home, number).join("runs")).unwrap();
         assert_eq!(runs.count(), 0, "copies of runs at {number}");
     }
-    // A bucket that is not there, one of others, another hotkey, and a home of its own are refused.
-    let mut other = shared_home("hosting-other-bucket").unwrap();
-    other.environment.clone_from(&home.environment);
-    home.wallets.as_ref().unwrap().make("other");
-    let refused_with = |home: &Home, folder: &str, flags: &[&str], expected: &str| {
-        let mut command = genomaster();
-        command.args(["serve", "--listen=127.0.0.1:0", "--home"]);
-        command.arg(home.dir.join(folder)).args(flags);
-        let error = refused(command.envs(home.environment.clone()));
-        assert!(error.contains(expected), "{error}");
-    };
-    let store = home.shared[0].as_str();
-    let flags = home.wallets.as_ref().unwrap().flags("genomaster");
-    let [wallets, name, hotkey] = flags.each_ref().map(String::as_str);
-    let at = |files: &'static str| [store, files, wallets, name, hotkey];
-    let elsewhere = at("--files=s3://naschain/mistyped");
-    refused_with(
-        &home,
-        "home-6",
-        &elsewhere,
-        "is not the place that the genomasters",
-    );
-    let missing = at("--files=s3://nothing/lab");
-    refused_with(&home, "home-7", &missing, "--files s3://nothing/lab");
-    let foreign = [
-        &other.shared[0],
-        "--files=s3://naschain/lab",
-        wallets,
-        name,
-        hotkey,
-    ];
-    refused_with(
-        &other,
-        "home-8",
-        &foreign,
-        "belongs to genomasters with another --store",
-    );
-    let flags = home.wallets.as_ref().unwrap().flags("other");
-    let [wallets, name, hotkey] = flags.each_ref().map(String::as_str);
-    let stranger = [store, "--files=s3://naschain/lab", wallets, name, hotkey];
-    refused_with(&home, "home-9", &stranger, "all must have the same");
+    let mut command = genomaster();
+    command.args(["serve", "--listen=127.0.0.1:0", "--home"]);
+    command.arg(member_dir(&home, 2)).arg(&home.shared[0]);
+    command.arg("--files=s3://nothing/lab");
+    command.args(home.wallets.as_ref().unwrap().flags("genomaster"));
+    let error = refused(command.envs(home.environment.clone()));
+    assert!(error.contains("--files s3://nothing/lab"), "{error}");
 }
 
 #[test]
@@ -350,4 +316,40 @@ fn the_home_of_one_genomaster_becomes_that_of_several() {
         error.contains("is the home of a genomaster without --store"),
         "{error}"
     );
+}
+
+#[test]
+fn a_genomaster_that_does_not_fit_the_others_is_refused() {
+    let Some(home) = shared_home("hosting-fit") else {
+        return;
+    };
+    let other = shared_home("hosting-other-fit").unwrap();
+    let _member = serve_member(&home, 0);
+    home.wallets.as_ref().unwrap().make("other");
+    let empty = home.dir.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let at = |files: &Path| format!("--files={}", files.display());
+    let refused_with = |home: &Home, files: String, hotkey: &str, expected: &str| {
+        let mut command = genomaster();
+        command.args(["serve", "--listen=127.0.0.1:0", "--home"]);
+        command
+            .arg(home.dir.join("another"))
+            .arg(&home.shared[0])
+            .arg(files);
+        command.args(home.wallets.as_ref().unwrap().flags(hotkey));
+        let error = refused(&mut command);
+        assert!(error.contains(expected), "{error}");
+    };
+    let right = home.dir.join("files");
+    let elsewhere = "is not the place that the genomasters with this --store use";
+    refused_with(&home, at(&empty), "genomaster", elsewhere);
+    refused_with(
+        &home,
+        at(&home.dir.join("nothing")),
+        "genomaster",
+        "it must be a folder that exists",
+    );
+    refused_with(&home, at(&right), "other", "all must have the same");
+    let of_others = "belongs to genomasters with another --store";
+    refused_with(&other, at(&right), "genomaster", of_others);
 }

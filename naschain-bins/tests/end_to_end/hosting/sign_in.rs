@@ -46,7 +46,6 @@ fn a_session_is_a_cookie_that_other_sites_cannot_use() {
         line.contains("httponly") && line.contains("samesite=strict"),
         "{line}"
     );
-    // The id keeps its case in the response itself.
     let raw = exchange(
         &server,
         "POST",
