@@ -23,6 +23,13 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(path)
 }
 
+/// The first line of a file, such as one with a password or a token.
+pub(crate) fn first_line(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file);
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
 /// Fails as [`write_whole`] would, for a file that is written only after long work.
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
     let partial = path.with_extension("partial");

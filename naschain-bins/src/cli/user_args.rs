@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::client::users::UserClient;
+use crate::files::first_line;
 
 /// Which genomaster, and as whom.
 #[derive(Args, Clone, Debug)]
@@ -31,11 +32,7 @@ impl UserClientArgs {
     /// The client that the flags describe.
     pub(crate) fn client(&self) -> Result<UserClient> {
         let token = match &self.token_file {
-            Some(file) => {
-                let text = std::fs::read_to_string(file);
-                let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-                Some(text.lines().next().unwrap_or_default().trim().to_owned())
-            }
+            Some(file) => Some(first_line(file)?.trim().to_owned()),
             None => std::env::var("NASCHAIN_TOKEN").ok(),
         };
         UserClient::new(&self.genomaster, token, self.ca_file.as_deref())

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 
 use crate::cli::user_args::UserClientArgs;
-use crate::commands::user::first_line;
+use crate::files::first_line;
 use crate::home::tokens::{Scope, TokenInfo};
 use crate::hosting::account_routes::{MadeToken, NewToken, NewUser};
 use crate::printable::printable;

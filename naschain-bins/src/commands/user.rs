@@ -1,14 +1,14 @@
 //! `genomaster user`: the users of a genomaster with many runs, added where its home is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::clock;
+use crate::files::first_line;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
-use crate::home::{Home, SharedPlaces};
+use crate::home::{Home, SharedPlaces, now_s};
 use crate::journal::store::{JournalPlace, PlaceParser};
 
 /// Flags of the command.
@@ -196,12 +196,6 @@ pub(super) async fn user(args: UserArgs) -> Result<String> {
     })
 }
 
-pub(super) fn first_line(file: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
 async fn known(home: &Home, name: &str) -> Result<User> {
     match home.user(name).await? {
         Some(user) => Ok(user),
@@ -225,5 +219,5 @@ fn described(user: &User) -> String {
 
 /// This many days from now, in seconds since 1970.
 fn in_days(days: u32) -> i64 {
-    (clock::unix_nanos() / 1_000_000_000) as i64 + i64::from(days) * 86_400
+    now_s() + i64::from(days) * 86_400
 }

@@ -160,10 +160,7 @@ impl Files {
 
     /// Whether the file is at the shared place, or no place is shared.
     pub(crate) async fn is_published(&self, path: &str) -> Result<bool> {
-        match &self.shared {
-            Some(shared) => Ok(shared.size(path).await?.is_some()),
-            None => Ok(true),
-        }
+        Ok(!self.are_shared() || self.published_size(path).await?.is_some())
     }
 
     /// The files below a folder at the shared place, with their sizes in bytes; `None` if no place is

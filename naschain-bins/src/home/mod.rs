@@ -149,6 +149,6 @@ fn only_for_owner(dir: &Path) -> Result<()> {
 }
 
 /// Seconds since 1970.
-fn now_s() -> i64 {
+pub(crate) fn now_s() -> i64 {
     (clock::unix_nanos() / 1_000_000_000) as i64
 }

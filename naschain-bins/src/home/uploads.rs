@@ -51,7 +51,7 @@ pub(crate) enum BegunUpload {
     Begun(Box<Upload>),
     /// Its owner has as many that have not ended.
     TooMany(i64),
-    /// So many bytes are left of its owner's quota.
+    /// It is larger than the rest of its owner's quota, which is `left` bytes.
     TooLarge {
         left: u64,
     },

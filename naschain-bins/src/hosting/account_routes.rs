@@ -10,7 +10,7 @@ use naschain_run::ProblemKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::clock;
+use crate::home::now_s;
 use crate::home::tokens::{Scope, TokenInfo};
 use crate::home::users::{AddedUser, User, check_name};
 use crate::hosting::caller::{Sender, trouble, wrong};
@@ -157,8 +157,7 @@ pub(super) async fn make_token(
     }
     let scopes = new.scopes.unwrap_or_else(|| Scope::ALL.to_vec());
     let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
-    let now_s = (clock::unix_nanos() / 1_000_000_000) as i64;
-    let expires_s = new.days.map(|days| now_s + i64::from(days) * 86_400);
+    let expires_s = new.days.map(|days| now_s() + i64::from(days) * 86_400);
     let made = host
         .home
         .add_token(&new.user, &new.label, &scopes, expires_s)

@@ -198,7 +198,8 @@ impl HostedRun {
     }
 }
 
-/// The options of the referee, which must come to the same bits as every miner.
+/// The referee's options: the CPU, without a memory limit, because its results must equal those of the
+/// miners bit for bit.
 fn of_referee(mut options: Options) -> Options {
     options.device = Device::Cpu;
     options.memory_limit_bytes = None;

@@ -4,8 +4,8 @@ use anyhow::Result;
 use naschain_consensus::{MinerId, TrackRecord};
 use naschain_run::RunState;
 
-use crate::clock;
 use crate::home::miners::StoredRecord;
+use crate::home::now_s;
 use crate::hosting::host::Host;
 use crate::server::known_miners::MAX_KNOWN;
 
@@ -22,7 +22,7 @@ impl Host {
             .map(|(miner, run, record)| StoredRecord { miner, run, record })
             .collect();
         self.home.store_miners(&changed).await?;
-        let now_s = (clock::unix_nanos() / 1_000_000_000) as i64;
+        let now_s = now_s();
         for stored in self.home.miners(*since_s, MAX_KNOWN as u32).await? {
             self.miners
                 .note(stored.miner, stored.run, stored.record, false);

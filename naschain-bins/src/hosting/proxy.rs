@@ -85,11 +85,8 @@ pub(super) async fn to_leader(
         return next.run(request).await;
     };
     let (path, is_known) = (request.uri().path().to_owned(), is_known_sender(&request));
-    match leader_of(&host, cluster, &path, is_known).await {
-        Ok(None) => next.run(request).await,
-        Ok(Some(address)) => send(cluster, &address, request).await.into_response(),
-        Err(failure) => failure.into_response(),
-    }
+    let address = leader_of(&host, cluster, &path, is_known).await;
+    answer_at(cluster, address, request, next).await
 }
 
 /// Middleware for the routes of one upload: sends a request on to the genomaster that receives it.
@@ -102,10 +99,23 @@ pub(super) async fn to_receiver(
         return next.run(request).await;
     };
     let upload = request.uri().path().rsplit('/').next().unwrap_or_default();
-    match cluster.receiver_of(upload) {
+    let address = cluster.receiver_of(upload);
+    let address =
+        address.map_err(|error| ErrorResponse::new(ProblemKind::Standby, format!("{error}")));
+    answer_at(cluster, address, request, next).await
+}
+
+/// Answers a request here, or sends it on where another genomaster has to answer it.
+async fn answer_at(
+    cluster: &Cluster,
+    address: Reply<Option<String>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match address {
         Ok(None) => next.run(request).await,
         Ok(Some(address)) => send(cluster, &address, request).await.into_response(),
-        Err(error) => ErrorResponse::new(ProblemKind::Standby, format!("{error}")).into_response(),
+        Err(failure) => failure.into_response(),
     }
 }
 

@@ -151,10 +151,10 @@ impl Host {
         let found = self.home.work_elsewhere(cluster.id()).await?;
         if let Some(known) = known {
             let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-            for ((genomaster, user), total) in &found {
-                let key = (genomaster.clone(), user.clone());
-                let before = known.get(&key).copied().unwrap_or(0);
+            for (key, total) in &found {
+                let before = known.get(key).copied().unwrap_or(0);
                 let more = total.saturating_sub(before);
+                let (_, user) = key;
                 shares.charge(user, more.saturating_mul(MEGA));
             }
         }
