@@ -44,6 +44,7 @@ mod test_folder;
 mod test_spec;
 mod tls;
 mod validator;
+mod web;
 
 pub use artifacts::history::History;
 pub use client::transport::Transport;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::time::Duration;
 
 /// The text on one line, with control characters escaped as in a Rust string: in a terminal they
 /// could move the cursor, change its title or hide what was printed before.
@@ -57,6 +58,23 @@ fn escaped(text: &str, escapes: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// A duration in words, such as `7 min`: estimates are not known to the second.
+pub(crate) fn about(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (value, unit) = match seconds {
+        s if s < 90.0 => (s, "s"),
+        s if s < 90.0 * 60.0 => (s / 60.0, "min"),
+        s if s < 36.0 * 3600.0 => (s / 3600.0, "h"),
+        s => (s / 86_400.0, "days"),
+    };
+    format!("{value:.0} {unit}")
+}
+
+/// As [`about`]; `None` for less than a second, which is not worth telling.
+pub(crate) fn about_from_1_s(time: Duration) -> Option<String> {
+    (time >= Duration::from_secs(1)).then(|| about(time))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +102,22 @@ mod tests {
     fn one_is_singular() {
         let texts = [0, 1, 2].map(|count: u32| counted(count, "epoch"));
         assert_eq!(texts, ["0 epochs", "1 epoch", "2 epochs"]);
+    }
+
+    #[test]
+    fn durations_are_rounded() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (89, "89 s"),
+            (100, "2 min"),
+            (3_600, "60 min"),
+            (7_200, "2 h"),
+            (200_000, "2 days"),
+        ] {
+            assert_eq!(about(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(about_from_1_s(Duration::from_millis(999)), None);
+        let second = about_from_1_s(Duration::from_secs(1));
+        assert_eq!(second.as_deref(), Some("1 s"));
     }
 }

@@ -11,6 +11,7 @@ mod job;
 mod jobs;
 mod lease;
 mod places;
+mod profile;
 mod pursue;
 mod queries;
 mod questions;
@@ -25,6 +26,8 @@ mod spot_check;
 mod trial;
 mod trust;
 mod watchdog;
+
+pub use profile::MinerProfile;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -20,7 +20,7 @@ mod weights;
 
 pub use action::Action;
 pub use agreement::{Agreement, Row, Rule};
-pub use board::JobBoard;
+pub use board::{JobBoard, MinerProfile};
 pub use error::Error;
 pub use event::{Event, TrainingPart};
 pub use fair_share::FairShare;

@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use naschain_core::{Purpose, Stream};
 
+use crate::adding::Keyed;
 use crate::config::{Mode, Pace};
+use crate::lineage::Parents;
 use crate::search::Finish;
 use crate::selection::{Ranked, Selection, Tournaments};
-use crate::state::Slot;
 use crate::{Genes, Mutations, Search, Space};
 
 impl<S: Space> Search<S> {
@@ -195,7 +196,7 @@ impl<S: Space> Search<S> {
             self.state.duplicates += 1;
             return false;
         }
-        self.add(child.genome)
+        self.add(child.genome, child.parents)
     }
 
     /// Adds parents in which one block of adjacent genes is mutated at once. This reaches better
@@ -209,7 +210,7 @@ impl<S: Space> Search<S> {
             let mut block = self.mutations.of_block(&mut mating.stream);
             let domain = self.state.space.domain();
             genome.mutate(domain, &mut block, &mut mating.stream);
-            failures += usize::from(!self.add(genome));
+            failures += usize::from(!self.add(genome, Parents::one(parent)));
         }
     }
 
@@ -231,15 +232,17 @@ impl<S: Space> Search<S> {
         for pair in 0..2 * count as u64 {
             self.mate(&mut mating, &mut pairs);
             let children = pairs.drain(..).flatten().filter(|child| !child.is_copy);
-            let mut genomes: Vec<S::Genome> = children.map(|child| child.genome).collect();
+            let genomes = children.map(|child| (child.genome, child.parents));
+            let mut genomes: Vec<(S::Genome, Parents)> = genomes.collect();
             if pair % 4 == 0 {
                 let index = FIRST_STREAM + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
                 let domain = self.state.space.domain();
-                genomes.push(S::Genome::random(domain, config.genome_len, &mut stream));
+                let random = S::Genome::random(domain, config.genome_len, &mut stream);
+                genomes.push((random, Parents::NONE));
             }
-            for genome in genomes {
-                let one = self.keyed(genome);
+            for (genome, parents) in genomes {
+                let one = self.keyed(genome, parents);
                 if pool.len() < count
                     && !self.dedup.contains(&self.state.slots, &one.canonical)
                     && known.insert(one.canonical.clone())
@@ -271,8 +274,9 @@ impl<S: Space> Search<S> {
         let winners = [mating.tournaments.winner(), mating.tournaments.winner()];
         let parents = winners.map(|index| self.state.slots[index].genome());
         // The children are varied in place, which saves moving them.
-        pairs.push(parents.map(|parent| Child {
-            genome: parent.clone(),
+        pairs.push(winners.map(|parent| Child {
+            genome: self.state.slots[parent].genome().clone(),
+            parents: Parents::one(parent),
             is_copy: false,
         }));
         let Some([one, other]) = pairs.last_mut() else {
@@ -284,6 +288,7 @@ impl<S: Space> Search<S> {
         let domain = self.state.space.domain();
         if stream.chance(self.state.config.crossover_probability) {
             one.genome.cross(&mut other.genome, domain, stream);
+            (one.parents, other.parents) = (Parents::pair(winners), Parents::pair(winners));
         }
         for child in [one, other] {
             child.genome.mutate(domain, mutations, stream);
@@ -300,7 +305,7 @@ impl<S: Space> Search<S> {
             let mut stream = Stream::new(seed, Purpose::Initialisation, epoch, index);
             let found = (0..MAX_FAILURES).any(|_| {
                 let genome = S::Genome::random(self.state.space.domain(), len, &mut stream);
-                self.add(genome)
+                self.add(genome, Parents::NONE)
             });
             if !found && !self.add_enumerated(&mut stream) {
                 // Pending candidates may become parents of new genomes.
@@ -312,54 +317,12 @@ impl<S: Space> Search<S> {
             }
         }
     }
-
-    fn keyed(&self, genome: S::Genome) -> Keyed<S::Genome> {
-        let canonical = self.state.space.canonical(&genome);
-        Keyed { genome, canonical }
-    }
-
-    /// Adds a candidate and returns `true`, unless its canonical form belongs to another one.
-    #[inline]
-    pub(crate) fn add(&mut self, genome: S::Genome) -> bool {
-        self.add_keyed(self.keyed(genome))
-    }
-
-    /// As [`Search::add`], with a canonical form that is known already.
-    #[inline]
-    pub(crate) fn add_keyed(&mut self, Keyed { genome, canonical }: Keyed<S::Genome>) -> bool {
-        if !self.dedup.insert(&self.state.slots, &genome, canonical) {
-            self.state.duplicates += 1;
-            return false;
-        }
-        if self.has_rungs() {
-            self.ladder.begin();
-        }
-        self.push_slot(genome);
-        true
-    }
-
-    /// Adds a candidate that has its place on the ladder already.
-    #[inline]
-    pub(crate) fn push_slot(&mut self, genome: S::Genome) {
-        // Unlike `push`, this constructs the slot in place.
-        let slot = std::iter::once_with(|| Slot::Pending(genome));
-        self.state.slots.extend(slot);
-        let rows = &mut self.scores.rows;
-        rows.resize(rows.len() + self.scores.objectives, f64::NAN);
-        self.scores.violations.push(f64::INFINITY);
-        self.pending += 1;
-    }
-}
-
-/// A genome with its canonical form.
-pub(crate) struct Keyed<G> {
-    pub(crate) genome: G,
-    pub(crate) canonical: G,
 }
 
 /// One of the two results of a mating.
 struct Child<G> {
     genome: G,
+    parents: Parents,
     /// Whether it equals one of its parents: a duplicate without a look-up.
     is_copy: bool,
 }

@@ -1,5 +1,6 @@
 use naschain_core::Stream;
 
+use crate::lineage::Parents;
 use crate::{Genes, Search, Space};
 
 impl<S: Space> Search<S> {
@@ -28,7 +29,7 @@ impl<S: Space> Search<S> {
         let start = stream.below(count);
         (start..count).chain(0..start).any(|index| {
             let genome = self.nth(index);
-            genome.is_some_and(|genome| self.add(genome))
+            genome.is_some_and(|genome| self.add(genome, Parents::NONE))
         })
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acquisition;
+mod adding;
 #[cfg(feature = "ndarray")]
 mod array;
 mod breeding;
@@ -18,6 +19,7 @@ mod genes;
 mod hypervolume;
 mod indicators;
 mod interval;
+mod lineage;
 #[cfg(feature = "macro-space")]
 mod macro_space;
 mod permutation;

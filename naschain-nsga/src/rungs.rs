@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, CandidateId};
+use crate::lineage::Parents;
 use crate::search::Finish;
 use crate::selection::Selection;
 use crate::state::{Slot, State};
@@ -264,7 +265,7 @@ impl<S: Space> Search<S> {
         };
         self.state.promotions.push(promotion);
         self.ladder.promote(continues);
-        self.push_slot(self.state.slots[continues].genome().clone());
+        self.push_slot(self.state.slots[continues].genome().clone(), Parents::NONE);
     }
 
     /// Removes the candidates from this one on.

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::front::Front;
+use crate::lineage::Parents;
 use crate::state::{Slot, State};
 use crate::{Error, Search, Space};
 
@@ -28,12 +29,14 @@ impl<S: Space> Search<S> {
         state.validate()?;
         let slots = std::mem::take(&mut state.slots);
         let duplicates = state.duplicates;
+        let parents = std::mem::take(&mut state.parents);
         let mut promotions = std::mem::take(&mut state.promotions).into_iter().peekable();
+        let of = |index: usize| parents.get(index).copied().unwrap_or(Parents::NONE);
         let mut search = Search::without_candidates(state);
         for (index, slot) in slots.into_iter().enumerate() {
             if let Some(one) = promotions.next_if(|one| one.candidate == index) {
                 search.add_promoted(one.continues);
-            } else if !search.add(slot.genome().clone()) {
+            } else if !search.add(slot.genome().clone(), of(index)) {
                 let what = format!("candidate {index} is a duplicate of an earlier one");
                 return Err(Error::Damaged { what });
             }

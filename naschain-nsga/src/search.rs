@@ -4,6 +4,7 @@ use crate::candidate::{Ask, Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::dedup::DedupIndex;
 use crate::front::Front;
+use crate::lineage::Parents;
 use crate::rungs::Ladder;
 use crate::selection::Scores;
 use crate::space::{Bits, Space};
@@ -120,6 +121,7 @@ impl<S: Space> Search<S> {
             statistics: Vec::new(),
             reference: None,
             promotions: Vec::new(),
+            parents: Vec::with_capacity(capacity),
         });
         let (population, limit) = (
             search.state.config.population,
@@ -127,7 +129,7 @@ impl<S: Space> Search<S> {
         );
         for genome in genomes {
             if search.state.slots.len() < population.min(limit) {
-                search.add(genome);
+                search.add(genome, Parents::NONE);
             }
         }
         // One first: the domain may have another number of genes than the configuration, and then no
@@ -218,6 +220,7 @@ impl<S: Space> Search<S> {
         let asked = self.state.asked;
         self.pending -= self.state.slots.len() - asked;
         self.state.slots.truncate(asked);
+        self.state.parents.truncate(asked);
         self.dedup.truncate(asked);
         self.scores.truncate(asked);
         self.truncate_promotions(asked);

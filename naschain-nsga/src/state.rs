@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::candidate::Evaluated;
 use crate::config::SearchConfig;
 use crate::exact;
+use crate::lineage::Parents;
 use crate::rungs::{Ladder, Promotion};
 use crate::search::Finish;
 use crate::statistics::Statistics;
@@ -56,6 +57,9 @@ pub(crate) struct State<S: Space> {
     /// The candidates that continue earlier ones, in the order of candidates.
     #[serde(default)]
     pub(crate) promotions: Vec<Promotion>,
+    /// What each candidate was made from; those of earlier versions are missing.
+    #[serde(default)]
+    pub(crate) parents: Vec<Parents>,
 }
 
 // By hand, as that of the configuration.
@@ -65,7 +69,7 @@ where
 {
     fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
         let writes_promotions = !self.promotions.is_empty() || !to.is_human_readable();
-        let mut to = to.serialize_struct("State", 10 + usize::from(writes_promotions))?;
+        let mut to = to.serialize_struct("State", 11 + usize::from(writes_promotions))?;
         to.serialize_field("config", &self.config)?;
         to.serialize_field("space", &self.space)?;
         to.serialize_field("slots", &self.slots)?;
@@ -79,6 +83,7 @@ where
         if writes_promotions {
             to.serialize_field("promotions", &self.promotions)?;
         }
+        to.serialize_field("parents", &self.parents)?;
         to.end()
     }
 }
@@ -123,6 +128,11 @@ impl<S: Space> State<S> {
                 if index >= self.asked {
                     return damaged(format!("candidate {index} was told but never asked"));
                 }
+            }
+        }
+        for (index, parents) in self.parents.iter().enumerate() {
+            if let Some(parent) = parents.iter().find(|parent| *parent >= index) {
+                return damaged(format!("candidate {index} has the later parent {parent}"));
             }
         }
         let is_told = |index: usize| matches!(self.slots.get(index), Some(Slot::Evaluated(_)));

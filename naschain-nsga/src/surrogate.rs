@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::acquisition::{Acquisition, MAX_SCALED, Ranges};
-use crate::breeding::Keyed;
+use crate::adding::Keyed;
 use crate::ridge::Ridge;
 use crate::selection::Ranked;
 use crate::{Genes, Search, Space};

@@ -13,6 +13,7 @@ mod problem;
 mod proof;
 mod provenance;
 mod questions;
+mod record;
 mod replies;
 mod requests;
 mod sample;
@@ -36,6 +37,9 @@ pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};
 pub use questions::{
     MinerQuestion, QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
+};
+pub use record::{
+    JobOutcome, MinerCounts, RecordColumns, RunRecord, SeatColumns, SeatFilter, SeatOutcome,
 };
 pub use replies::{AssignmentReply, EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{

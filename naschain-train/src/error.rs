@@ -22,6 +22,12 @@ pub enum Error {
         /// What was found and what is required.
         problem: String,
     },
+    /// A picture in memory cannot be read or written.
+    #[error("the picture cannot be used: {problem}")]
+    Picture {
+        /// What was found and what is required.
+        problem: String,
+    },
     /// Pictures of a folder cannot be read.
     #[error("{}", bad_pictures(dir, *pictures, bad))]
     BadPictures {

@@ -46,8 +46,8 @@ pub use batches::Split;
 pub use burn::BurnNetwork;
 pub use checkpoint::Checkpoint;
 pub use data::{
-    BadPicture, DataName, Dataset, Emnist, Images, Moments, PackedDataset, pictures_in,
-    read_picture,
+    BadPicture, DataName, Dataset, Emnist, Images, Moments, PackedDataset, picture_from_bytes,
+    pictures_in, png_of, read_picture,
 };
 pub use device::Device;
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! Files of a run other than its journal: history, front, plots, models.
 
+pub(crate) mod candidate;
 pub(crate) mod choice;
 pub(crate) mod data_place;
 pub(crate) mod drawing;
@@ -15,3 +16,5 @@ pub(crate) mod repeat;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod table;
+pub(crate) mod trained_model;
+pub(crate) mod workload;

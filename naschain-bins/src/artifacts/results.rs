@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use naschain_consensus::JobId;
-use naschain_core::{Genome, Measurement};
+use naschain_core::{Accuracy, Genome, Measurement};
 use naschain_nsga::{hypervolume, non_dominated_sort};
 use naschain_run::{EndedJob, FrontMember, RunSpec};
 
@@ -82,17 +82,16 @@ impl Results {
     /// guessing and two standard errors of a measurement of it. In a retraining, whose network is
     /// chosen already, it is that of guessing.
     pub(crate) fn guessing_limit(&self) -> f64 {
-        match self.spec.recipe.validation_images {
-            0 => self.guessing(),
-            images => limit(self.guessing(), images),
-        }
+        limit_of_guessing(&self.spec, self.measured_guessing())
     }
 
     /// The accuracy of guessing in percent.
     fn guessing(&self) -> f64 {
-        let measured = self.models.iter().find_map(|model| model.guessing_accuracy);
-        let uniform = 100.0 / self.spec.space.classes as f64;
-        measured.map_or(uniform, |accuracy| accuracy.percent())
+        guessing(&self.spec, self.measured_guessing())
+    }
+
+    fn measured_guessing(&self) -> Option<Accuracy> {
+        self.models.iter().find_map(|model| model.guessing_accuracy)
     }
 
     /// Why no network is useful: the sentence names the run by `of`, such as ` of runs/a`, and
@@ -116,6 +115,20 @@ impl Results {
         let limit = self.guessing_limit();
         let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
         self.front.iter().filter(is_useful).collect()
+    }
+}
+
+/// The accuracy of guessing in percent: as measured, or that of classes of the same size.
+fn guessing(spec: &RunSpec, measured: Option<Accuracy>) -> f64 {
+    let uniform = 100.0 / spec.space.classes as f64;
+    measured.map_or(uniform, |accuracy| accuracy.percent())
+}
+
+/// As [`Results::guessing_limit`], of a run in which guessing was measured to have this accuracy.
+pub(crate) fn limit_of_guessing(spec: &RunSpec, measured: Option<Accuracy>) -> f64 {
+    match spec.recipe.validation_images {
+        0 => guessing(spec, measured),
+        images => limit(guessing(spec, measured), images),
     }
 }
 

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_core::{Architecture, Genome, Purpose, Recipe, Stream};
+use naschain_core::{Architecture, Recipe};
 use naschain_run::RunSpec;
 use naschain_train::Options;
 
-use crate::commands::progress::{Workload, time_left};
+use crate::artifacts::workload::{Workload, average_flops, network};
+use crate::commands::progress::time_left;
 use crate::commands::speed::{duration_of, measured_runs, synthetic_images};
 
-/// Random networks whose costs are averaged, and those that are timed.
-const COUNTED: usize = 64;
+/// Random networks that are timed.
 const TIMED: usize = 3;
 /// Minimum time of the measurement of one network.
 const ENOUGH: Duration = Duration::from_millis(200);
@@ -77,21 +77,6 @@ fn at_once(options: Options, miners: usize) -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let at_once = (cores / options.threads.max(1)).clamp(1, miners.max(1));
     u16::try_from(at_once).unwrap_or(u16::MAX)
-}
-
-/// FLOPs of the training of a random network, on average.
-fn average_flops(spec: &RunSpec) -> f64 {
-    let share = spec.mean_epochs() / f64::from(spec.recipe.epochs.max(1));
-    let flops = (0..COUNTED).map(|index| {
-        let genome = network(spec, index);
-        genome.map_or(0, |genome| spec.training_flops(&genome)) as f64
-    });
-    share * flops.sum::<f64>() / COUNTED as f64
-}
-
-fn network(spec: &RunSpec, index: usize) -> Result<Genome> {
-    let mut stream = Stream::new(spec.search.seed, Purpose::Simulation, 1, index as u64);
-    Ok(spec.space.random_genome(&mut stream)?)
 }
 
 /// FLOPs and seconds of some training steps of a network, in several trainings at a time.

@@ -10,10 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use naschain_run::{EndedJob, RunState};
 
 use crate::artifacts::extent::work_done;
+use crate::artifacts::workload::Workload;
 use crate::clock;
-use crate::printable::printable;
+use crate::printable::{about_from_1_s, printable};
+pub(crate) use estimate::time_left;
 use estimate::{Estimate, Left};
-pub(crate) use estimate::{Workload, about, about_from_1_s, time_left};
 pub(crate) use front_work::FrontWork;
 
 /// Time between two lines of a search without a terminal.

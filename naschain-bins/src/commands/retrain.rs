@@ -18,7 +18,7 @@ use crate::cli::training_args::AugmentationArgs;
 use crate::clock;
 use crate::commands::calibration::Calibration;
 use crate::commands::overfitting::overfitting;
-use crate::commands::progress::about_from_1_s;
+use crate::printable::about_from_1_s;
 use crate::printable::{counted, pasteable};
 
 /// Time between two lines about epochs.

@@ -16,19 +16,20 @@ use tokio::task::JoinSet;
 
 use crate::artifacts::extent::{SearchExtent, work_done, work_left};
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
+use crate::artifacts::workload::Workload;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
 use crate::cli::run_args::{MACHINE, SIZE};
 use crate::client::transport::Transport;
 use crate::commands::calibration::Calibration;
 use crate::commands::conclude::{conclude, failed_networks, follow, progress};
-use crate::commands::progress::{Progress, Workload, about, about_from_1_s};
+use crate::commands::progress::Progress;
 use crate::coordinator::Coordinator;
 use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
 use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::trainer::Trainer;
-use crate::printable::counted;
+use crate::printable::{about, about_from_1_s, counted};
 use crate::shutdown::{StopSignal, shutdown};
 
 /// Folder of the checkpoints of running trainings, in the run's folder.

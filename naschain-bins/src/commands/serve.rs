@@ -9,7 +9,9 @@ use clap::Args;
 use naschain_consensus::Rule;
 use naschain_train::{Dataset, Options};
 
+use crate::artifacts::data_place::shown_name;
 use crate::artifacts::models::Member;
+use crate::artifacts::workload::Workload;
 use crate::cli::access_args::AccessArgs;
 use crate::cli::common_args::{CommonArgs, OpenRun, PlannedRun};
 use crate::cli::program::print;
@@ -17,7 +19,7 @@ use crate::cli::retraining_args::{RetrainingArgs, plan_retraining};
 use crate::cli::run_args::RUN;
 use crate::commands::conclude::{conclude, follow};
 use crate::commands::miner_shortage::warn_of_shortage;
-use crate::commands::progress::{Progress, Workload};
+use crate::commands::progress::Progress;
 use crate::commands::retrain::store_retrained;
 use crate::commands::serve_home::{HomeArgs, serve_home};
 use crate::coordinator::Coordinator;
@@ -30,6 +32,7 @@ use crate::server::exams::Exams;
 use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
 use crate::server::registrations::read_forever;
+use crate::server::served_run::ServedRun;
 use crate::shutdown::shutdown;
 use naschain_run::RunSpec;
 
@@ -87,6 +90,17 @@ pub struct ServeArgs {
     /// With --home, who may register: open, invited or closed
     #[arg(long, help_heading = "Access", hide_short_help = true, value_name = "WHO", value_enum, default_value_t = Registration::Closed, requires = "home")]
     registration: Registration,
+    /// With --home, show the public runs to visitors who have not signed in
+    ///
+    /// Otherwise the first page asks them to sign in. A public run can be read at its own address in
+    /// any case.
+    #[arg(
+        long,
+        help_heading = "Access",
+        hide_short_help = true,
+        requires = "home"
+    )]
+    public: bool,
     /// Admit new hotkeys without an entrance examination
     ///
     /// It is a training of about a second that detects machines that compute wrong results, and makes
@@ -116,6 +130,7 @@ impl ServeArgs {
             address: self.address.clone(),
             ca_file: self.ca_file.clone(),
             registration: self.registration,
+            is_public: self.public,
             has_exams: !self.no_exam,
             options: self.common.device.options(),
             keep_mib: self.common.data.keep.keep_images,
@@ -172,7 +187,9 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         "listening on {scheme}://{}\n",
         listener.local_addr()?
     ))?;
-    let router = server::router(coordinator.clone(), auth, legacy);
+    let title = shown_name(&dir, &coordinator.spec().data.name);
+    let served = Arc::new(ServedRun::new(title, dataset.clone(), options));
+    let router = server::router_of(coordinator.clone(), auth, legacy, None, served);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));

@@ -12,11 +12,12 @@ use naschain_identity::{Hotkey, Nonces};
 use naschain_train::Options;
 use tokio::net::TcpListener;
 
+use crate::artifacts::workload::Workload;
 use crate::cli::access_args::AccessArgs;
 use crate::cli::program::print;
 use crate::clock;
 use crate::commands::conclude::{concluded, follow};
-use crate::commands::progress::{Progress, Workload};
+use crate::commands::progress::Progress;
 use crate::home::{Home, SharedPlaces};
 use crate::hosting::cluster::Cluster;
 use crate::hosting::host::Host;
@@ -44,6 +45,7 @@ pub(super) struct HomeArgs {
     /// Certificates that the others may have, besides those of public authorities.
     pub(super) ca_file: Option<PathBuf>,
     pub(super) registration: Registration,
+    pub(super) is_public: bool,
     pub(super) has_exams: bool,
     pub(super) options: Options,
     pub(super) keep_mib: u64,
@@ -67,6 +69,7 @@ pub(super) async fn serve_home(
     let settings = HostSettings {
         access: opened.access().clone(),
         registration: args.registration,
+        is_public: args.is_public,
         has_tls: opened.listening.tls.is_some() || opened.listening.behind_proxy,
         coordinator: opened.settings(),
         has_exams: is_signed && args.has_exams,

@@ -14,6 +14,8 @@ use naschain_run::{Entry, RunState};
 /// Number of entries read while the state is locked; between parts the writing task can take the
 /// lock. docs/operations.md has measurements.
 const PART: usize = 50;
+/// Number of entries of a part for a reader that keeps them: a few milliseconds of reading.
+const RECORDED_PART: usize = 1_000;
 /// A part ends after the entry that reaches this size, so that a slow reader holds little.
 pub(crate) const PART_BYTES: usize = 64 * 1024;
 
@@ -97,6 +99,24 @@ impl Coordinator {
         cut(&mut entries, |(_, _, feed)| feed.len());
         Ok(JournalPart {
             more: found == PART || entries.len() < found,
+            entries,
+            last,
+        })
+    }
+
+    /// As [`Coordinator::published_events`], in parts that are large enough to read a whole journal. Only
+    /// for readers that keep what they have read, because writers wait meanwhile.
+    pub(crate) async fn recorded_events(
+        &self,
+        first: u64,
+    ) -> Result<JournalPart<PublishedEntry>, CallError> {
+        let _turn = self.reading.clone().lock_owned().await;
+        let mut active = self.shared.active.lock().await;
+        let (state, journal) = ActiveRun::journal(&mut active)?;
+        let last = state.events();
+        let entries = journal.feed(first, RECORDED_PART).await.map_err(trouble)?;
+        Ok(JournalPart {
+            more: entries.len() == RECORDED_PART,
             entries,
             last,
         })

@@ -104,6 +104,12 @@ CREATE TABLE IF NOT EXISTS miners (
     flops_per_second BIGINT NOT NULL,
     PRIMARY KEY (hotkey, run)
 );
+CREATE TABLE IF NOT EXISTS shares (
+    hash TEXT PRIMARY KEY,
+    run TEXT NOT NULL,
+    created_s BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS shares_by_run ON shares (run);
 CREATE TABLE IF NOT EXISTS shared_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY,

@@ -16,6 +16,7 @@ mod run_files;
 pub(crate) mod runs;
 mod secrets;
 pub(crate) mod sessions;
+pub(crate) mod shares;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod users;
@@ -36,7 +37,7 @@ use crate::journal::store::JournalPlace;
 
 /// What a genomaster with many runs stores, apart from the journals of the runs.
 pub(crate) struct Home {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     database: HomeDatabase,
     pub(crate) files: Arc<Files>,
     /// Passwords that are hashed at a time: each takes 19 MiB and a core.

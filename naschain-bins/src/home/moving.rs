@@ -11,7 +11,7 @@ use crate::home::runs::{RunFilter, StoredRun};
 
 /// The tables that move, in an order in which no row names one that comes later; `#` marks a column of
 /// integers.
-const MOVED: [(&str, &str); 6] = [
+const MOVED: [(&str, &str); 7] = [
     (
         "users",
         "name password #is_admin #weight #max_bytes #max_runs #max_hours #used_ms #created_s",
@@ -30,6 +30,7 @@ const MOVED: [(&str, &str); 6] = [
         "runs",
         "#number id owner name data settings miners #is_public state #created_s",
     ),
+    ("shares", "hash run #created_s"),
 ];
 
 impl Home {

@@ -324,6 +324,7 @@ impl Home {
             "INSERT INTO deleted_runs (run, data) SELECT id, data FROM runs WHERE id = $1",
             "DELETE FROM leads WHERE run = $1",
             "DELETE FROM run_folders WHERE run = $1",
+            "DELETE FROM shares WHERE run = $1",
             "DELETE FROM runs WHERE id = $1",
         ] {
             let done = sqlx::query(delete)

@@ -215,10 +215,10 @@ impl Home {
             .bind(password)
             .execute(&mut *both)
             .await?;
-        // All that a session has.
-        let data = serde_json::json!({ SESSION_USER: user }).to_string();
-        sqlx::query("DELETE FROM sessions WHERE data = $1")
-            .bind(data)
+        // Of the characters of names, only `_` has a meaning in patterns.
+        let named = format!("%\"{SESSION_USER}\":\"{}\"%", user.replace('_', "!_"));
+        sqlx::query("DELETE FROM sessions WHERE data LIKE $1 ESCAPE '!'")
+            .bind(named)
             .execute(&mut *both)
             .await?;
         both.commit().await?;

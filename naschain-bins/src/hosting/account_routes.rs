@@ -200,17 +200,24 @@ pub(super) async fn revoke(
     responses((status = 200, body = Account), Refusals))]
 pub(super) async fn me(State(host): State<Arc<Host>>, sender: Sender) -> Reply<Json<Account>> {
     let user = sender.needs(Scope::Read)?;
-    let home = &host.home;
-    let open_runs = home.count_open_runs(&user.name).await;
-    let stored_bytes = home.stored_bytes(&user.name).await;
-    Ok(Json(Account {
-        name: user.name.clone(),
-        admin: user.is_admin,
-        open_runs: open_runs.map_err(|error| trouble(&error))?,
-        max_runs: user.quota.max_runs,
-        stored_bytes: stored_bytes.map_err(|error| trouble(&error))?,
-        max_bytes: user.quota.max_bytes,
-        used_hours: user.used_ms as f64 / 3_600_000.0,
-        max_hours: user.quota.max_hours,
-    }))
+    Account::of(&host, user).await.map(Json)
+}
+
+impl Account {
+    /// That of a user.
+    pub(super) async fn of(host: &Host, user: &User) -> Reply<Account> {
+        let home = &host.home;
+        let open_runs = home.count_open_runs(&user.name).await;
+        let stored_bytes = home.stored_bytes(&user.name).await;
+        Ok(Account {
+            name: user.name.clone(),
+            admin: user.is_admin,
+            open_runs: open_runs.map_err(|error| trouble(&error))?,
+            max_runs: user.quota.max_runs,
+            stored_bytes: stored_bytes.map_err(|error| trouble(&error))?,
+            max_bytes: user.quota.max_bytes,
+            used_hours: user.used_ms as f64 / 3_600_000.0,
+            max_hours: user.quota.max_hours,
+        })
+    }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use naschain_core::Digest;
 use naschain_run::ProblemKind;
 use tower_sessions::Session;
 
 use crate::home::runs::StoredRun;
 use crate::home::sessions::SESSION_USER;
+use crate::home::shares::SESSION_SHARES;
 use crate::home::tokens::Scope;
 use crate::home::users::User;
 use crate::hosting::host::{Host, Moving};
@@ -18,13 +20,17 @@ use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 
 /// The sender of a request.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender(Option<(User, BTreeSet<Scope>)>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sender {
+    user: Option<(User, BTreeSet<Scope>)>,
+    /// Runs whose links were opened in this session.
+    shared: BTreeSet<Digest>,
+}
 
 impl Sender {
     /// The user, if the token allows this.
     pub(crate) fn needs(&self, scope: Scope) -> Reply<&User> {
-        let Some((user, scopes)) = &self.0 else {
+        let Some((user, scopes)) = &self.user else {
             let detail = "this request needs the token of a user, in the header `Authorization: Bearer TOKEN`; `genomaster token make NAME` makes one with a password";
             return Err(ErrorResponse::new(ProblemKind::NeedsSignIn, detail));
         };
@@ -37,37 +43,37 @@ impl Sender {
 
     /// The user, if the token allows reading.
     pub(crate) fn reader(&self) -> Option<&User> {
-        let (user, scopes) = self.0.as_ref()?;
+        let (user, scopes) = self.user.as_ref()?;
         scopes.contains(&Scope::Read).then_some(user)
     }
 
     /// Whether the sender may read a run.
     pub(crate) fn may_read(&self, run: &StoredRun) -> bool {
         let is_own = |user: &User| user.is_admin || user.name == run.owner;
-        run.is_public || self.reader().is_some_and(is_own)
+        run.is_public || self.reader().is_some_and(is_own) || self.shared.contains(&run.id)
     }
 }
 
 /// The user whose session a request belongs to.
 async fn of_session(parts: &Parts, host: &Host) -> Reply<Sender> {
     let Some(session) = parts.extensions.get::<Session>() else {
-        return Ok(Sender(None));
+        return Ok(Sender::default());
     };
-    let name: Option<String> = match session.get(SESSION_USER).await {
-        Ok(name) => name,
-        Err(error) => return Err(trouble(&error.into())),
-    };
+    let failed = |error: tower_sessions::session::Error| trouble(&error.into());
+    let shares: Option<Vec<String>> = session.get(SESSION_SHARES).await.map_err(failed)?;
+    let shared = host.home.shared_runs(&shares.unwrap_or_default()).await;
+    let shared = shared.map_err(|error| trouble(&error))?;
+    let name: Option<String> = session.get(SESSION_USER).await.map_err(failed)?;
     let Some(name) = name else {
-        return Ok(Sender(None));
+        return Ok(Sender { user: None, shared });
     };
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         check_same_origin(&parts.headers)?;
     }
     let user = host.home.user(&name).await;
     let user = user.map_err(|error| trouble(&error))?;
-    Ok(Sender(
-        user.map(|user| (user, Scope::ALL.into_iter().collect())),
-    ))
+    let user = user.map(|user| (user, Scope::ALL.into_iter().collect()));
+    Ok(Sender { user, shared })
 }
 
 impl FromRequestParts<Arc<Host>> for Sender {
@@ -88,7 +94,10 @@ impl FromRequestParts<Arc<Host>> for Sender {
             return refused("the header Authorization must be `Bearer TOKEN`");
         };
         match host.home.token(token).await {
-            Ok(Some(known)) => Ok(Sender(Some(known))),
+            Ok(Some(known)) => Ok(Sender {
+                user: Some(known),
+                ..Sender::default()
+            }),
             Ok(None) => {
                 refused("the token is unknown: it was revoked, has expired, or is mistyped")
             }

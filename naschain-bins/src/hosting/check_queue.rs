@@ -25,6 +25,11 @@ impl Default for UploadChecks {
 }
 
 impl UploadChecks {
+    /// How many uploads are being checked or wait for it.
+    pub(super) fn count(&self) -> usize {
+        self.running().len()
+    }
+
     /// The uploads that are being checked.
     pub(super) fn running(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use naschain_core::Digest;
 use naschain_run::ProblemKind;
+use naschain_train::Dataset;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,7 @@ use crate::home::tokens::Scope;
 use crate::hosting::caller::{Sender, trouble, whole};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
+use crate::hosting::settings::DIGITS;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 
@@ -45,6 +47,22 @@ pub(crate) struct DataInfo {
 }
 
 impl DataInfo {
+    /// The data set that every genomaster has.
+    pub(super) fn of_digits(digits: &Dataset) -> DataInfo {
+        DataInfo {
+            digest: digits.digest(),
+            name: DIGITS.to_owned(),
+            owner: String::new(),
+            kind: DIGITS.to_owned(),
+            licence: String::new(),
+            public: true,
+            bytes: 0,
+            train_images: digits.train.len() as u64,
+            test_images: digits.test.len() as u64,
+            classes: digits.classes as u64,
+        }
+    }
+
     pub(super) fn new(data: StoredData) -> DataInfo {
         DataInfo {
             digest: data.digest,

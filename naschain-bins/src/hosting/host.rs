@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
@@ -10,7 +10,9 @@ use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::clock;
 use crate::coordinator::deliveries::{DELIVERED, STATES};
+use crate::coordinator::metrics::Metrics;
 use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
 use crate::hosting::check_queue::UploadChecks;
@@ -48,6 +50,9 @@ pub(crate) struct Host {
     /// Of requests that concern no run.
     pub(crate) auth: Arc<Authenticator>,
     pub(crate) sign_ins: SignInLimits,
+    pub(crate) started: Instant,
+    /// Of requests that concern no single run.
+    pub(crate) metrics: Metrics,
     pub(crate) budget: ResponseBudget,
     pub(crate) checks: UploadChecks,
     /// Uploads to which a request is being appended.
@@ -84,6 +89,8 @@ impl Host {
             cluster,
             auth,
             sign_ins: SignInLimits::default(),
+            started: clock::now(),
+            metrics: Metrics::default(),
             budget: ResponseBudget::default(),
             checks: UploadChecks::default(),
             appending: Mutex::default(),

@@ -29,6 +29,7 @@ use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::exams::Exams;
 use crate::server::known_miners::KnownMiners;
+use crate::server::served_run::ServedRun;
 use crate::server::work_account::{Shares, WorkAccount};
 
 /// A run that is open.
@@ -124,9 +125,22 @@ impl HostedRun {
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
         let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
+        let served = ServedRun::new(
+            stored.name.clone(),
+            dataset.clone(),
+            of_referee(host.options),
+        );
+        let served = Arc::new(served);
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
-            server::hosted_router(coordinator.clone(), Arc::new(auth), Some(account.clone()))
+            let (coordinator, auth) = (coordinator.clone(), Arc::new(auth));
+            server::router_of(
+                coordinator,
+                auth,
+                None,
+                Some(account.clone()),
+                served.clone(),
+            )
         };
         Ok(HostedRun {
             number: stored.number,

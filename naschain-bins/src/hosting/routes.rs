@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::from_fn_with_state;
+use axum::http::HeaderMap;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use naschain_run::{AssignmentReply, AssignmentRequest, Identity, ProblemKind};
@@ -12,12 +14,15 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::hosting::caller::Sender;
 use crate::hosting::host::Host;
 use crate::hosting::openapi::{Document, respond};
+use crate::hosting::operator_routes::{self, measure};
+use crate::hosting::pages;
 use crate::hosting::proxy::{SentOn, recognise, to_leader, to_receiver};
 use crate::hosting::{
-    account_routes, artifact_routes, data_routes, forward, run_changes, run_creation, run_routes,
-    session_routes, upload_routes,
+    account_routes, artifact_routes, data_pictures, data_routes, estimate_routes, forward,
+    run_changes, run_creation, run_routes, session_routes, share_routes, upload_routes,
 };
 use crate::server::app::Reply;
 use crate::server::auth::Caller;
@@ -25,6 +30,8 @@ use crate::server::checks::{authenticate, check_address, check_limits};
 use crate::server::limits::MAX_PART_BYTES;
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::{Body, MAX_WAIT_MS};
+use crate::web::page::wants_html;
+use crate::web::security::secure;
 
 /// Most runs that a miner may except.
 const MAX_EXCEPTED: usize = 64;
@@ -58,7 +65,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         )
         .route("/identity", get(identity))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/", get(index))
+        .merge(pages::routes())
         .route("/v1/run", get(has_many))
         .route_layer(from_fn_with_state(host.auth.clone(), check_limits));
     // Each run's own routes check more, but only after the run was found.
@@ -73,12 +80,14 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
         .merge(streamed)
         .merge(of_runs)
-        .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })
+        .fallback(missing)
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not support this method";
             ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
+        .layer(from_fn_with_state(host.clone(), measure))
         .layer(session_routes::layer(&host))
+        .layer(from_fn(secure))
         .layer(from_fn_with_state(host.clone(), recognise))
         .with_state(host)
 }
@@ -92,8 +101,13 @@ fn user_routes() -> OpenApiRouter<Arc<Host>> {
         .routes(routes!(account_routes::revoke))
         .routes(routes!(session_routes::sign_in, session_routes::sign_out))
         .routes(routes!(account_routes::me))
+        .routes(routes!(operator_routes::operator))
         .routes(routes!(data_routes::list))
-        .routes(routes!(data_routes::delete))
+        .routes(routes!(data_pictures::show, data_routes::delete))
+        .routes(routes!(data_pictures::sample))
+        .routes(routes!(estimate_routes::estimate))
+        .routes(routes!(share_routes::make, share_routes::list))
+        .routes(routes!(share_routes::revoke))
         .routes(routes!(upload_routes::create, upload_routes::list))
 }
 
@@ -111,6 +125,14 @@ fn run_routes() -> OpenApiRouter<Arc<Host>> {
         .routes(routes!(artifact_routes::models))
 }
 
+/// The response for a path that does not exist.
+async fn missing(State(host): State<Arc<Host>>, sender: Sender, headers: HeaderMap) -> Response {
+    if wants_html(&headers) {
+        return pages::missing(&host, &sender);
+    }
+    ErrorResponse::new(ProblemKind::NotFound, "there is no such path").into_response()
+}
+
 async fn identity(State(host): State<Arc<Host>>) -> Json<Identity> {
     Json(Identity {
         hotkey: host.auth.hotkey().map(|key| key.address().to_owned()),
@@ -122,20 +144,6 @@ async fn identity(State(host): State<Arc<Host>>) -> Json<Identity> {
 async fn has_many() -> ErrorResponse {
     let detail = "this genomaster has many runs: a miner of this version asks POST /v1/assignments for one, and GET /v1/runs lists them";
     ErrorResponse::new(ProblemKind::NotFound, detail)
-}
-
-async fn index() -> String {
-    format!(
-        "NASChain genomaster {}, with many runs of neural architecture search\n\n\
-         Train for it:\n\
-         \x20 miner --genomaster URL\n\
-         Search with it:\n\
-         \x20 genomaster submit --genomaster URL --data PATH --name NAME\n\n\
-         /v1/runs          the public runs\n\
-         /v1/openapi.json  all routes of users\n\
-         /healthz          whether this genomaster is there\n",
-        env!("CARGO_PKG_VERSION")
-    )
 }
 
 /// A run of this genomaster that has work for a miner of another one.

@@ -29,7 +29,7 @@ pub(crate) struct Extension {
 }
 
 /// A run that the sender may change.
-async fn own(host: &Host, sender: &Sender, id: &str) -> Reply<StoredRun> {
+pub(super) async fn own(host: &Host, sender: &Sender, id: &str) -> Reply<StoredRun> {
     let user = sender.needs(Scope::Runs)?;
     let found = run_named(host, id).await?;
     let is_own = |run: &StoredRun| user.is_admin || run.owner == user.name;

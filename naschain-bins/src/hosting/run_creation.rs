@@ -220,7 +220,7 @@ fn too_many_runs(user: &User) -> ErrorResponse {
 }
 
 /// The digest and the format of a data set that a user may use.
-async fn data_of(host: &Host, user: &User, data: &str) -> Reply<(Digest, String)> {
+pub(super) async fn data_of(host: &Host, user: &User, data: &str) -> Reply<(Digest, String)> {
     let digits = Dataset::digits().digest();
     if data == DIGITS || data == digits.to_string() {
         return Ok((digits, DIGITS.to_owned()));

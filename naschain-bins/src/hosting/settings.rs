@@ -32,6 +32,8 @@ pub(crate) enum Registration {
 pub(crate) struct HostSettings {
     pub(crate) access: Access,
     pub(crate) registration: Registration,
+    /// Whether everybody sees the public runs on the front page.
+    pub(crate) is_public: bool,
     /// Whether clients use https.
     pub(crate) has_tls: bool,
     /// Of each run's coordinator, without the run's secret.

@@ -9,7 +9,10 @@ use tokio::sync::Mutex;
 use crate::coordinator::Coordinator;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
+use crate::server::miner_programs::MinerPrograms;
 use crate::server::problem::ErrorResponse;
+use crate::server::recording::Recording;
+use crate::server::served_run::ServedRun;
 use crate::server::work_account::WorkAccount;
 use naschain_run::HistoryChain;
 
@@ -27,6 +30,10 @@ pub(crate) struct App {
     /// last. Held while waiting for the state, so it is an asynchronous lock.
     pub(crate) chain: Arc<Mutex<HistoryChain>>,
     pub(crate) budget: ResponseBudget,
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) programs: Arc<MinerPrograms>,
+    /// Missing in tests, and where nobody looks.
+    pub(crate) served: Option<Arc<ServedRun>>,
 }
 
 impl FromRef<App> for ResponseBudget {
@@ -42,6 +49,28 @@ impl FromRef<App> for Arc<Coordinator> {
 }
 
 impl App {
+    pub(crate) fn new(coordinator: Arc<Coordinator>, auth: Arc<Authenticator>) -> App {
+        App {
+            chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
+            coordinator,
+            auth,
+            account: None,
+            budget: ResponseBudget::default(),
+            recording: Arc::default(),
+            programs: Arc::default(),
+            served: None,
+        }
+    }
+
+    /// What the run is called.
+    pub(crate) fn title(&self) -> String {
+        let served = self.served.as_ref();
+        served.map_or_else(
+            || self.coordinator.spec().data.name.clone(),
+            |served| served.title.clone(),
+        )
+    }
+
     /// Whether a miner has joined and not lost its place.
     pub(crate) async fn has_place(&self, miner: &MinerId) -> bool {
         let has_place = |state: &naschain_run::RunState| state.board().has_place(miner);

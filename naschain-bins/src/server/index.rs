@@ -2,11 +2,15 @@
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use naschain_run::RunState;
 
 use crate::artifacts::extent::work_done;
+use crate::coordinator::Coordinator;
 use crate::printable::counted;
-use crate::server::app::CoordinatorState;
+use crate::server::app::App;
+use crate::web::page::wants_html;
+use crate::web::run_pages;
 
 /// Longest host that is repeated.
 const MAX_HOST_BYTES: usize = 255;
@@ -15,7 +19,15 @@ const MAX_HOST_BYTES: usize = 255;
 #[derive(Clone, Copy)]
 pub(crate) struct HasTls(pub(crate) bool);
 
-pub(super) async fn index(State(coordinator): CoordinatorState, request: Request) -> String {
+/// A page for browsers, otherwise a text.
+pub(super) async fn index(State(app): State<App>, request: Request) -> Response {
+    if wants_html(request.headers()) {
+        return run_pages::dashboard(&app.title());
+    }
+    text(&app.coordinator, request).await.into_response()
+}
+
+async fn text(coordinator: &Coordinator, request: Request) -> String {
     let has_tls = request.extensions().get::<HasTls>();
     let address = address(request.headers(), has_tls.is_some_and(|has_tls| has_tls.0));
     drop(request);

@@ -17,6 +17,7 @@ pub(crate) mod known_miners;
 pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod listen;
+pub(crate) mod miner_programs;
 mod pages;
 mod passes;
 mod pauses;
@@ -24,27 +25,28 @@ pub(crate) mod problem;
 mod questions;
 pub(crate) mod ranges;
 mod rates;
+pub(crate) mod recording;
 pub(crate) mod registrations;
 pub(crate) mod requests;
+pub(crate) mod served_run;
+pub(crate) mod views;
 pub(crate) mod work_account;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use naschain_consensus::{Event, LeaseId};
-use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::server::app::{App, CoordinatorState, Reply};
 use crate::server::auth::{Authenticator, Caller};
-use crate::server::budget::ResponseBudget;
 use crate::server::events::events;
 use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::index::index;
@@ -54,10 +56,14 @@ use crate::server::limits::{MAX_PART_BYTES, NetworkLimit};
 use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::{Body, MAX_WAIT_MS, check_run};
+use crate::server::served_run::ServedRun;
 use crate::server::work_account::WorkAccount;
+use crate::web::page::wants_html;
+use crate::web::run_pages;
+use crate::web::security::secure;
 use naschain_run::{
-    ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
-    LeaveRequest, ProblemKind, ResultRequest, RunSpec, lease_in_path,
+    ExamRequest, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest, LeaveRequest,
+    ProblemKind, ResultRequest, RunSpec, lease_in_path,
 };
 
 /// The routes, to be served with [`crate::server::listen::serve()`].
@@ -66,31 +72,29 @@ pub fn router(
     auth: Arc<Authenticator>,
     legacy: Option<Legacy>,
 ) -> Router {
-    routes(coordinator, auth, legacy, None)
+    routes(App::new(coordinator, auth), legacy)
 }
 
-/// The routes of one of many runs, whose jobs are charged to its owner.
-pub(crate) fn hosted_router(
-    coordinator: Arc<Coordinator>,
-    auth: Arc<Authenticator>,
-    account: Option<Arc<WorkAccount>>,
-) -> Router {
-    routes(coordinator, auth, None, account)
-}
-
-fn routes(
+/// The routes of a run of which there is more to show than its state; `account` is charged for its jobs.
+pub(crate) fn router_of(
     coordinator: Arc<Coordinator>,
     auth: Arc<Authenticator>,
     legacy: Option<Legacy>,
     account: Option<Arc<WorkAccount>>,
+    served: Arc<ServedRun>,
 ) -> Router {
     let app = App {
         account,
-        chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
-        coordinator: coordinator.clone(),
-        auth: auth.clone(),
-        budget: ResponseBudget::default(),
+        recording: served.recording.clone(),
+        programs: served.programs.clone(),
+        served: Some(served),
+        ..App::new(coordinator, auth)
     };
+    routes(app, legacy)
+}
+
+fn routes(app: App, legacy: Option<Legacy>) -> Router {
+    let (coordinator, auth) = (app.coordinator.clone(), app.auth.clone());
     // A layer that is added later runs earlier: requests are authenticated before it is checked
     // whether this genomaster leads, and `measure`, the outermost layer, also counts refused
     // requests.
@@ -105,27 +109,43 @@ fn routes(
     let budget = app.budget.clone();
     let legacy = legacy.map(|legacy| legacy::routes(coordinator.clone(), legacy, budget));
     let legacy = legacy.unwrap_or_default();
+    let pictures = views::picture_routes(app.clone())
+        .route_layer(reads.clone())
+        .route_layer(from_fn_with_state(auth.clone(), checks::check_address));
     let open = public_routes(app.clone())
+        .merge(views::routes(app.clone()))
         .merge(legacy.validators)
         .route_layer(reads)
         .merge(legacy.miners)
         .route_layer(leading)
-        .merge(routes_about_itself(app))
+        .merge(routes_about_itself(app.clone()))
+        .merge(run_pages::routes(app.title()))
         .route_layer(from_fn_with_state(auth, checks::check_limits));
+    let title = app.title();
     let all = signed
         .merge(open)
-        .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })
+        .fallback(move |headers: HeaderMap| async move { missing(&headers, &title) })
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not support this method";
             ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
-        .layer(DefaultBodyLimit::max(MAX_PART_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
+        .merge(pictures);
     let all = if has_legacy {
         all.layer(from_fn(refusals_as_messages))
     } else {
         all
     };
-    all.layer(from_fn_with_state(coordinator, measure))
+    all.layer(from_fn(secure))
+        .layer(from_fn_with_state(coordinator, measure))
+}
+
+/// The response for a path that does not exist.
+fn missing(headers: &HeaderMap, title: &str) -> Response {
+    if wants_html(headers) {
+        return run_pages::missing(title);
+    }
+    ErrorResponse::new(ProblemKind::NotFound, "there is no such path").into_response()
 }
 
 /// Signed routes of miners.
@@ -190,11 +210,13 @@ async fn run(State(coordinator): CoordinatorState) -> Json<RunSpec> {
 async fn join(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     Body(request): Body<JoinRequest>,
 ) -> Reply<Response> {
     caller.check_is(&request.miner)?;
     check_run(request.run, &caller, app.coordinator.request_rules())?;
     let event = app.auth.join_event(&request)?;
+    app.programs.note(&request.miner, &headers);
     if caller.is_signed() && !app.has_place(&request.miner).await {
         if let Some(registrations) = &app.auth.access.registrations {
             registrations.check_is_read()?;

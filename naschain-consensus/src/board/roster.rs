@@ -243,6 +243,12 @@ impl Roster {
         self.miners.iter()
     }
 
+    /// The owners and their names.
+    pub(super) fn owner_names(&self) -> impl Iterator<Item = (OwnerIndex, &MinerId)> {
+        let names = self.owners_by_name.iter();
+        names.map(|(name, owner)| (*owner, name))
+    }
+
     pub(super) fn is_known(&self, name: &MinerId) -> bool {
         self.by_name.contains_key(name)
     }

@@ -17,6 +17,7 @@ mod packed;
 mod picture;
 mod pictures;
 mod places;
+mod png;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use moments::Moments;
 pub use name::{DataName, Emnist};
 pub use packed::PackedDataset;
 pub use pictures::{BadPicture, pictures_in};
+pub use png::png_of;
 
 /// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels ×
 /// height × width pixels, plane by plane, from 0 to 255.
@@ -48,6 +50,20 @@ pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     }
     let mut pixels = vec![0; shape.len()];
     picture::read(path, shape, &mut pixels)?;
+    Ok(pixels)
+}
+
+/// As [`read_picture`], of the bytes of a file.
+///
+/// # Errors
+/// [`Error::Picture`].
+pub fn picture_from_bytes(bytes: &[u8], shape: Shape) -> Result<Vec<u8>, Error> {
+    if ![1, 3].contains(&shape.channels) {
+        let problem = format!("images can be read with 1 or 3 channels, not as {shape}");
+        return Err(Error::Picture { problem });
+    }
+    let mut pixels = vec![0; shape.len()];
+    picture::fit_bytes(bytes, shape, &mut pixels).map_err(|problem| Error::Picture { problem })?;
     Ok(pixels)
 }
 

@@ -26,10 +26,15 @@ pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<bool,
     let file = File::open(path).map_err(io)?;
     let mut file = file.take(MAX_BYTES + 1);
     file.read_to_end(&mut bytes).map_err(io)?;
-    let image = decode(&bytes).map_err(|problem| Error::Malformed {
+    fit_bytes(&bytes, shape, pixels).map_err(|problem| Error::Malformed {
         path: path.to_owned(),
         problem,
-    })?;
+    })
+}
+
+/// As [`read`], of the bytes of a file; an error says what is wrong with them.
+pub(super) fn fit_bytes(bytes: &[u8], shape: Shape, pixels: &mut [u8]) -> Result<bool, String> {
+    let image = decode(bytes)?;
     let enlarged =
         (image.width() as usize) < shape.width || (image.height() as usize) < shape.height;
     fit(image, shape, pixels);

@@ -2,83 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use naschain_run::{RunSpec, RunState};
+use naschain_run::RunState;
 
+use crate::artifacts::workload::{LATER_SIZE, Workload};
 use crate::clock;
 
 /// For this long the expected speed still counts, because the first networks may be unusually small or
 /// large.
 const TRUSTED_AFTER_S: f64 = 10.0;
-/// FLOPs of a network of a later generation, relative to the random networks of the first one: a search
-/// for small networks too proposes smaller ones. It was 0.42 to 0.71 in searches of 24 and 40 networks
-/// on photographs and digits.
-const LATER_SIZE: f64 = 0.6;
 /// How many networks of later generations have to be known until they count as much as this
 /// expectation.
 const EXPECTED_COUNTS: f64 = 4.0;
-
-/// What the work of a run consists of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Workload {
-    /// FLOPs of training and validating a network, relative to training it.
-    validated: f64,
-    /// FLOPs of testing a network of the front, likewise.
-    tested: f64,
-    /// Whether the networks of the front are trained again, since no miner delivers their weights.
-    trains_front: bool,
-    seats: f64,
-    population: usize,
-    networks: usize,
-}
-
-impl Workload {
-    /// The workload of a run that tests each network of its front on `test_images` images.
-    pub(crate) fn new(spec: &RunSpec, test_images: usize) -> Workload {
-        let recipe = &spec.recipe;
-        // The backward pass costs twice as much as the forward pass.
-        let trained = 3.0 * recipe.train_images as f64 * f64::from(recipe.epochs);
-        let more = |images: usize| images as f64 / trained.max(1.0);
-        let measured = if recipe.is_measured_on_test() {
-            test_images
-        } else {
-            recipe.validation_images
-        };
-        let validated = 1.0 + more(measured);
-        Workload {
-            validated,
-            tested: more(test_images),
-            trains_front: !spec.collects_models,
-            seats: spec.rules.seats as f64,
-            population: spec.search.population,
-            networks: spec
-                .search
-                .population
-                .saturating_mul(spec.search.generations),
-        }
-    }
-
-    /// The FLOPs that are left after `done` networks, if the training of a random network takes
-    /// `average`.
-    pub(crate) fn left(&self, done: usize, average: f64) -> f64 {
-        let first = self.population.saturating_sub(done) as f64;
-        let later = self.networks.saturating_sub(done.max(self.population)) as f64;
-        let search = (first + later * LATER_SIZE) * self.seats * self.validated;
-        average * (search + self.expected_front())
-    }
-
-    /// FLOPs of the models of the front, relative to the training of a random network. In finished
-    /// runs 1.5 √n of n networks are on the front, half as many to half as many again.
-    fn expected_front(&self) -> f64 {
-        1.5 * (self.networks as f64).sqrt() * LATER_SIZE * self.of_model(1.0, self.trains_front)
-    }
-
-    /// FLOPs of a model of the front, of which training takes `training`: for its test and, if it is
-    /// trained again, for that.
-    pub(super) fn of_model(&self, training: f64, is_trained: bool) -> f64 {
-        let trained = if is_trained { self.validated } else { 0.0 };
-        training * (self.tested + trained)
-    }
-}
 
 /// Some networks and the FLOPs of their trainings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -245,23 +179,6 @@ pub(crate) fn time_left(rest: f64, rate: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(rest / rate).ok()
 }
 
-/// A duration in words, such as `7 min`: estimates are not known to the second.
-pub(crate) fn about(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    let (value, unit) = match seconds {
-        s if s < 90.0 => (s, "s"),
-        s if s < 90.0 * 60.0 => (s / 60.0, "min"),
-        s if s < 36.0 * 3600.0 => (s / 3600.0, "h"),
-        s => (s / 86_400.0, "days"),
-    };
-    format!("{value:.0} {unit}")
-}
-
-/// As [`about`]; `None` for less than a second, which is not worth telling.
-pub(crate) fn about_from_1_s(time: Duration) -> Option<String> {
-    (time >= Duration::from_secs(1)).then(|| about(time))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,25 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn the_front_and_the_smaller_networks_of_later_generations_are_expected() {
-        let load = Workload {
-            validated: 1.25,
-            tested: 0.25,
-            trains_front: true,
-            seats: 2.0,
-            population: 4,
-            networks: 16,
-        };
-        let front = 1.5 * 4.0 * LATER_SIZE * 1.5;
-        let jobs = |count: f64| count * 2.0 * 1.25;
-        let left = |done| load.left(done, 10.0) / 10.0;
-        assert!((left(0) - front - jobs(4.0 + 12.0 * LATER_SIZE)).abs() < 1e-9);
-        assert!((left(3) - front - jobs(1.0 + 12.0 * LATER_SIZE)).abs() < 1e-9);
-        assert!((left(10) - front - jobs(6.0 * LATER_SIZE)).abs() < 1e-9);
-        assert!((left(16) - front).abs() < 1e-9);
-    }
-
-    #[test]
     fn what_is_known_replaces_what_is_expected() {
         let load = Workload {
             validated: 1.0,
@@ -327,22 +225,5 @@ mod tests {
         assert!((estimate.all_networks(all) - 25.0).abs() < 1e-9);
         (estimate.ended, estimate.of_front) = (4, 17.0);
         assert!((estimate.front(all) - 17.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn durations_are_rounded() {
-        for (seconds, text) in [
-            (0, "0 s"),
-            (89, "89 s"),
-            (100, "2 min"),
-            (3_600, "60 min"),
-            (7_200, "2 h"),
-            (200_000, "2 days"),
-        ] {
-            assert_eq!(about(Duration::from_secs(seconds)), text);
-        }
-        assert_eq!(about_from_1_s(Duration::from_millis(999)), None);
-        let second = about_from_1_s(Duration::from_secs(1));
-        assert_eq!(second.as_deref(), Some("1 s"));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::estimate::{Left, Workload, plausible, rate, time_left};
+use super::estimate::{Left, plausible, rate, time_left};
+use crate::artifacts::workload::Workload;
 use crate::clock;
 use naschain_run::{FrontMember, RunSpec};
 

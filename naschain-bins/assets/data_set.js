@@ -1,0 +1,63 @@
+/** One data set: its classes, samples of them, and what looks suspicious. */
+
+import { byId, bytes, el, fetchJson, number, page, table } from "./dom.js";
+import { bar, fill, numberCell, numbersRight, quietHead, sentence, showTrouble, stacked } from "./account_parts.js";
+
+const digest = decodeURIComponent(location.pathname.split("/").at(-1));
+const path = `/v1/data-sets/${encodeURIComponent(digest)}`;
+/** A sample is drawn at least so large, whatever the size of the pictures. */
+const SAMPLE_PIXELS = 64;
+
+function fact(name, ...value) {
+  return [el("dt", {}, name), el("dd", {}, ...value)];
+}
+
+function sample(data, label, index) {
+  const name = data.class_counts[label].name;
+  const [, height, width] = data.shape.split("x").map(Number);
+  const scale = Math.max(1, Math.round(SAMPLE_PIXELS / Math.max(height, width)));
+  return el("img", {
+    src: `${path}/samples/${label}/${index}`, alt: `Sample ${index + 1} of ${name}`, loading: "lazy", class: "pixels",
+    width: width * scale, height: height * scale, onerror: (event) => event.target.remove(),
+  });
+}
+
+function classRow(data, label, most) {
+  const { name, train, test } = data.class_counts[label];
+  const count = Math.min(data.samples_per_class, train);
+  return [
+    el("th", { scope: "row", class: "class-name" }, name), numberCell(number(train)), numberCell(number(test)),
+    el("td", { class: "bar-cell" }, bar(train / most)),
+    el("td", {}, el("div", { class: "samples" }, Array.from({ length: count }, (_, index) => sample(data, label, index)))),
+  ];
+}
+
+function show(data) {
+  document.title = `${data.name} · NASChain`;
+  byId("name").textContent = data.name;
+  byId("search").href = `/runs/new?data=${data.digest}`;
+  byId("search").hidden = false;
+  fill("facts",
+    fact("Pictures", `${number(data.train_images)} to learn from, ${number(data.test_images)} for the test`),
+    fact("Shape", `${data.shape} (channels × height × width)`),
+    fact("Classes", number(data.classes)),
+    fact("Owner", data.owner === page.user ? `${data.owner} (you)` : data.owner),
+    fact("Who may use it", data.public ? "everybody (public)" : "its owner (private)"),
+    fact("Licence", data.licence || "not stated"),
+    fact("Size", bytes(data.bytes)),
+    fact("Digest", el("code", { class: "genome" }, data.digest)));
+  const warnings = data.warnings ?? [];
+  fill("warnings", warnings.length
+    ? el("div", { class: "notice" }, el("h3", {}, "Check these"), el("ul", {}, warnings.map((warning) => el("li", {}, sentence(warning)))))
+    : null);
+  const most = Math.max(1, ...data.class_counts.map(({ train }) => train));
+  const rows = data.class_counts.map((_, label) => classRow(data, label, most));
+  fill("classes", stacked(numbersRight(table("Pictures of each class", ["Class", "To learn from", "Test", quietHead("Share"), quietHead("Samples")], rows), 1, 2)));
+}
+
+try {
+  show(await fetchJson(path));
+} catch (problem) {
+  showTrouble(byId("problem"), problem);
+  fill("classes");
+}

@@ -1,0 +1,51 @@
+//! What a genomaster has of a run besides its state.
+
+use std::sync::Arc;
+
+use naschain_train::{Dataset, Options};
+
+use crate::server::miner_programs::MinerPrograms;
+use crate::server::recording::Recording;
+
+/// What a genomaster has of a run besides its state.
+pub(crate) struct ServedRun {
+    /// What the run is called.
+    pub(crate) title: String,
+    pub(crate) dataset: Arc<Dataset>,
+    /// Of trying and converting models.
+    pub(crate) options: Options,
+    /// What has happened in it, for all its routes.
+    pub(super) recording: Arc<Recording>,
+    pub(super) programs: Arc<MinerPrograms>,
+    /// Held by the one request that computes.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+impl ServedRun {
+    pub(crate) fn new(title: String, dataset: Arc<Dataset>, options: Options) -> ServedRun {
+        ServedRun {
+            title,
+            dataset,
+            options,
+            recording: Arc::default(),
+            programs: Arc::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn data_name(&self) -> String {
+        self.dataset.name.clone()
+    }
+
+    /// The names of the classes, or their numbers.
+    pub(super) fn class_names(&self) -> Vec<String> {
+        let names = self.dataset.class_names();
+        if names.is_empty() {
+            (0..self.dataset.classes)
+                .map(|class| class.to_string())
+                .collect()
+        } else {
+            names.to_vec()
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The networks that a run has found, for those who choose one: `GET /v1/result`, trying one on a
+//! picture, and downloads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use naschain_core::Genome;
+use naschain_run::{FrontMember, ProblemKind, RunState};
+use serde::Serialize;
+
+use crate::artifacts::choice::names_of;
+use crate::artifacts::front_model::{FRONT_FILE, FrontModel, read_front};
+use crate::artifacts::models::retrained_description;
+use crate::artifacts::results::limit_of_guessing;
+use crate::artifacts::trained_model::{
+    ModelFormat, int8_accuracy, model_bytes, predicted, stored_model,
+};
+use crate::server::app::{App, Reply};
+use crate::server::problem::ErrorResponse;
+use crate::server::served_run::ServedRun;
+
+/// What a run has found so far.
+#[derive(Serialize)]
+pub(super) struct ResultView {
+    state: &'static str,
+    data: String,
+    shape: String,
+    classes: Vec<String>,
+    measured_on: &'static str,
+    guessing_limit: f64,
+    /// The front, the most accurate first.
+    networks: Vec<NetworkView>,
+}
+
+#[derive(Serialize)]
+struct NetworkView {
+    job: u64,
+    genome: Genome,
+    /// The genome with spaces between its phases.
+    shown: String,
+    accuracy: f64,
+    test_accuracy: Option<f64>,
+    params: u64,
+    flops: u64,
+    picks: String,
+    /// Whether it is better than guessing.
+    is_useful: bool,
+    has_model: bool,
+    retrained: bool,
+}
+
+/// Models are given to those who may read the front.
+fn check_may_read(app: &App) -> Reply<()> {
+    let access = &app.auth.access;
+    if access.hotkey.is_none() || access.open_reads {
+        return Ok(());
+    }
+    let detail = "this genomaster shows what it has found to signed requests only; `serve --open-reads` shows it to everybody";
+    Err(ErrorResponse::new(ProblemKind::NotPermitted, detail))
+}
+
+pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
+    check_may_read(&app)?;
+    let front = app.coordinator.read_in_turn(RunState::front).await?;
+    let spec = app.coordinator.spec().clone();
+    let served = app.served.clone();
+    let dir = app.coordinator.run_folder();
+    let made = tokio::task::spawn_blocking(move || {
+        let models = dir.as_deref().map(read_front);
+        let models = models.and_then(Result::ok).unwrap_or_default();
+        let measured = models.iter().find_map(|model| model.guessing_accuracy);
+        let limit = limit_of_guessing(&spec, measured);
+        let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
+        let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
+        let network = |member: &FrontMember| {
+            let model = models.iter().find(|model| model.genome == member.genome);
+            let is_useful = is_useful(&member);
+            NetworkView {
+                job: member.job.0,
+                shown: member
+                    .genome
+                    .grouped(spec.space.phase_len())
+                    .replace('-', " "),
+                accuracy: member.measurement.accuracy.percent(),
+                test_accuracy: model.map(|model| model.test_accuracy.percent()),
+                params: member.measurement.params,
+                flops: member.measurement.flops,
+                picks: if is_useful {
+                    names_of(member, &useful)
+                } else {
+                    String::new()
+                },
+                is_useful,
+                has_model: model.is_some()
+                    && dir
+                        .as_deref()
+                        .is_some_and(|dir| stored_model(dir, &member.genome).is_some()),
+                retrained: dir
+                    .as_deref()
+                    .is_some_and(|dir| retrained_description(dir, &member.genome).is_some()),
+                genome: member.genome.clone(),
+            }
+        };
+        let networks: Vec<NetworkView> = front.iter().map(network).collect();
+        // The models come a moment after the search has finished.
+        let has_models = !networks.is_empty() && !models.is_empty();
+        ResultView {
+            state: ["running", "ended"][usize::from(has_models)],
+            data: served
+                .as_ref()
+                .map_or(spec.data.name.clone(), |served| served.data_name()),
+            shape: spec.space.input.to_string(),
+            classes: served.map_or_else(Vec::new, |served| served.class_names()),
+            measured_on: ["validation", "test"][usize::from(spec.recipe.is_measured_on_test())],
+            guessing_limit: limit,
+            networks,
+        }
+    });
+    let stopped = |_| ErrorResponse::new(ProblemKind::Closing, "the genomaster is stopping");
+    Ok(Json(made.await.map_err(stopped)?))
+}
+
+/// `GET /v1/models`: the models of the front, as `front.json` has them.
+pub(super) async fn models(State(app): State<App>) -> Reply<Json<Vec<FrontModel>>> {
+    check_may_read(&app)?;
+    let dir = app.coordinator.run_folder().ok_or_else(not_ended)?;
+    let read = tokio::task::spawn_blocking(move || {
+        dir.join(FRONT_FILE).is_file().then(|| read_front(&dir))
+    });
+    let read = read.await.ok().flatten().ok_or_else(not_ended)?;
+    read.map(Json).map_err(|error| trouble(&error))
+}
+
+fn not_ended() -> ErrorResponse {
+    let detail = "the run has no models yet; they are stored when its search has ended";
+    ErrorResponse::new(ProblemKind::NotFound, detail)
+}
+
+fn trouble(error: &anyhow::Error) -> ErrorResponse {
+    ErrorResponse::new(ProblemKind::JournalTrouble, format!("{error:#}"))
+}
+
+/// The stored model of the genome in a path.
+fn model_of(app: &App, genome: &str) -> Reply<(PathBuf, Arc<ServedRun>)> {
+    check_may_read(app)?;
+    let missing = || {
+        let detail = format!(
+            "the run has no model of {genome}; when its search has ended it has those of its front, which GET result lists"
+        );
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    };
+    let parsed: Genome = genome.parse().map_err(|_| missing())?;
+    let dir = app.coordinator.run_folder().ok_or_else(missing)?;
+    let file = stored_model(&dir, &parsed).ok_or_else(missing)?;
+    let served = app.served.clone().ok_or_else(missing)?;
+    Ok((file, served))
+}
+
+/// Does what takes a processor for a while, one at a time.
+async fn computed<T: Send + 'static>(
+    served: Arc<ServedRun>,
+    compute: impl FnOnce(&ServedRun) -> anyhow::Result<T> + Send + 'static,
+) -> Reply<T> {
+    let _turn = served.turn.lock().await;
+    let computing = served.clone();
+    let done = tokio::task::spawn_blocking(move || compute(&computing)).await;
+    let stopped = |_| ErrorResponse::new(ProblemKind::Closing, "the genomaster is stopping");
+    let wrong =
+        |error: anyhow::Error| ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"));
+    done.map_err(stopped)?.map_err(wrong)
+}
+
+/// A prediction with the picture that the network has seen.
+#[derive(Serialize)]
+pub(super) struct PredictionView {
+    #[serde(flatten)]
+    prediction: crate::artifacts::trained_model::Prediction,
+    seen: String,
+}
+
+/// `POST /v1/models/{genome}/predictions`: the classes of the picture that the body is.
+pub(super) async fn predict(
+    State(app): State<App>,
+    UrlPath(genome): UrlPath<String>,
+    picture: Bytes,
+) -> Reply<Json<PredictionView>> {
+    let (file, served) = model_of(&app, &genome)?;
+    let options = served.options;
+    let prediction = computed(served, move |_| predicted(&file, &picture, options)).await?;
+    let seen = format!(
+        "data:image/png;base64,{}",
+        STANDARD.encode(&prediction.seen)
+    );
+    Ok(Json(PredictionView { prediction, seen }))
+}
+
+/// `GET /v1/models/{genome}/int8`: the accuracy of the network in eight bits.
+pub(super) async fn int8(
+    State(app): State<App>,
+    UrlPath(genome): UrlPath<String>,
+) -> Reply<Response> {
+    let (file, served) = model_of(&app, &genome)?;
+    let measure = move |served: &ServedRun| int8_accuracy(&file, &served.dataset, served.options);
+    let measured = computed(served, measure).await?;
+    Ok(Json(measured).into_response())
+}
+
+/// `GET /v1/models/{genome}/files/{format}`: a file of a model.
+pub(super) async fn download(
+    State(app): State<App>,
+    UrlPath((genome, format)): UrlPath<(String, String)>,
+) -> Reply<Response> {
+    let known = ModelFormat::named(&format).ok_or_else(|| {
+        let detail =
+            format!("there is no format {format}; use onnx, int8.onnx, safetensors or json");
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    })?;
+    let (file, served) = model_of(&app, &genome)?;
+    let name = format!("{}-{genome}.{format}", file_name(&served.title));
+    let make = move |served: &ServedRun| model_bytes(&file, known, &served.dataset, served.options);
+    let bytes = computed(served, make).await?;
+    let share = app.budget.share(bytes.len()).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+    ];
+    Ok((headers, share.hold(bytes)).into_response())
+}
+
+/// A title as a part of a file's name.
+fn file_name(title: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    title.chars().take(60).map(plain).collect()
+}
