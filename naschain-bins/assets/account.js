@@ -69,7 +69,7 @@ async function attempt(problemId, work) {
 /** What to do with a new token; it is shown this once. */
 function showMade(token) {
   const code = el("code", { class: "secret" }, token);
-  const command = el("pre", {}, `export NASCHAIN_GENOMASTER=${location.origin}\nexport NASCHAIN_TOKEN=${token}\ngenomaster status`);
+  const command = el("pre", { tabIndex: 0, role: "region", "aria-label": "Commands" }, `export NASCHAIN_GENOMASTER=${location.origin}\nexport NASCHAIN_TOKEN=${token}\ngenomaster status`);
   fill("made",
     el("p", {}, el("strong", {}, "Copy the token now. "), "It is stored only as a hash, so it cannot be shown again."),
     el("p", {}, code, " ", copyButton(token, code, "Copy the token")),

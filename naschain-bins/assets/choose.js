@@ -81,7 +81,7 @@ function select(network) {
 function showChosen() {
   byId("chosen").hidden = byId("files-section").hidden = !chosen;
   if (!chosen) return;
-  const fact = (name, ...value) => [el("dt", {}, name), el("dd", {}, ...value)];
+  const fact = (name, ...value) => [el("dt", {}, name), el("dd", {}, ...value.flat())];
   const picks = chosen.picks ? ` (${chosen.picks})` : "";
   fill("facts", el("dl", {},
     fact("Genome", el("a", { class: "genome", href: `${page.base}/candidates/${chosen.job}` }, chosen.shown), picks),
@@ -92,7 +92,7 @@ function showChosen() {
     fact("FLOPs", `${si(chosen.flops)} a picture`),
     fact("Takes", `pictures of ${result.shape} (channels × height × width)`),
     fact("Classes", result.classes.length > 20 ? `${result.classes.slice(0, 20).join(", ")} and ${result.classes.length - 20} more` : result.classes.join(", ")),
-    fact("Retrained", chosen.retrained ? "yes, on all training pictures" : "no: these are the weights of the search")),
+    chosen.retrained ? fact("Retrained", withCode("yes; here are the weights of the search, `genomaster export --retrained` writes the others")) : []),
     chosen.is_useful ? null : el("p", { class: "notice" }, "This network has learnt nothing: it is no better than guessing. Choose another one."));
   byId("files-section").hidden = !chosen.has_model;
   byId("drop").closest("section").hidden = !chosen.has_model;

@@ -7,7 +7,6 @@ const path = `${page.api}/shares`;
 
 async function list() {
   const shares = await fetchJson(path);
-  byId("share-section").hidden = false;
   const rows = shares.map((share) => [
     el("th", { scope: "row" }, el("code", {}, share.id)), date(share.created_s),
     el("button", { type: "button", class: "danger", "aria-label": `Revoke the link ${share.id}`, onclick: (event) => revoke(share, event.currentTarget) }, "Revoke"),
@@ -42,18 +41,13 @@ function showMade({ link }) {
   byId("made-link").hidden = false;
 }
 
-/** Shows the links of the search, to those who may make them: its owner and administrators. */
+/** Shows the links of the search. Only the page of who may change the search has a place for them. */
 export async function showShares() {
-  if (!page.user || !page.api?.startsWith("/v1/runs/")) return;
+  if (!byId("share-section")) return;
   byId("make-link").addEventListener("click", (event) => busy(event.currentTarget, () => attempt(async () => {
     showMade(await send("POST", path));
     await list();
   })));
-  // Others get a refusal, which is no problem of this page.
-  await list().catch((problem) => {
-    if (problem.status === 0 || problem.status >= 500) {
-      byId("share-section").hidden = false;
-      showTrouble(byId("share-problem"), problem);
-    }
-  });
+  byId("share-section").hidden = false;
+  await attempt(list);
 }

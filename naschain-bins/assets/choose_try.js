@@ -6,7 +6,7 @@ import { bar, fill, showTrouble } from "./account_parts.js";
 /** What the genomaster decodes; others, such as HEIC of phones, are converted here if the browser can. */
 const DECODED = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"];
 /** Larger pictures are scaled down first: networks see a few pixels of them anyway. */
-const MAX_BYTES = 4 << 20;
+const MAX_BYTES = 15 << 20;
 const MAX_SIDE = 2048;
 
 /** Number of the last question, whose answer is shown. */

@@ -17,7 +17,9 @@ const by = select("hypervolume by", [["evaluations", "evaluations"], ["ms", "run
 const fronts = chart("Pareto fronts of the runs");
 const volumes = chart("Hypervolumes of the runs");
 
-const nameOf = ({ info, record, id }) => info?.name ?? record.facts.title ?? id;
+/** What is known of a run besides its record: a list of all is there, even if one alone is refused. */
+const infoOf = ({ id, info }) => info ?? byId("run").infos?.get(id) ?? null;
+const nameOf = (run) => infoOf(run)?.name ?? run.record.facts.title ?? run.id;
 
 /** The names of the runs; where two have the same, with the beginning of their ids. */
 function labels() {
@@ -29,13 +31,13 @@ async function add(id) {
   if (runs.some((run) => run.id === id)) return;
   if (runs.length >= MOST_RUNS) throw new Error(`At most ${MOST_RUNS} runs can be compared. Remove one first.`);
   const path = `/v1/runs/${encodeURIComponent(id)}`;
-  // Two requests of the same run may be sent before the first is answered.
   const [json, info] = await Promise.all([fetchJson(`${path}/record`), fetchJson(path).catch(() => null)]);
+  // It may have been asked for twice before the first answer.
   if (runs.some((run) => run.id === id)) return;
   const record = new Record(json);
   const history = new FrontHistory(record);
   history.advance();
-  runs.push({ id, record, history, info: info ?? byId("run").infos?.get(id) ?? null });
+  runs.push({ id, record, history, info });
 }
 
 function remove(id) {
@@ -67,7 +69,7 @@ function show() {
 function differences() {
   const differ = (of) => new Set(runs.map(of).filter((value) => value !== undefined && value !== null)).size > 1;
   const warnings = [];
-  if (differ(({ info }) => info?.data)) warnings.push("These runs have different data sets, so their accuracies do not measure the same.");
+  if (differ((run) => infoOf(run)?.data)) warnings.push("These runs have different data sets, so their accuracies do not measure the same.");
   if (differ(({ record }) => record.facts.measured_on)) warnings.push("Some of these runs measured accuracies on validation images and others on test images. Test accuracies must not choose a network.");
   if (differ(({ record }) => record.facts.epochs)) warnings.push("These runs train for different numbers of epochs.");
   if (runs.some(({ record }) => record.finished === null)) warnings.push("Some of these runs have not ended. Reload the page to see what came since.");

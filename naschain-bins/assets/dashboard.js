@@ -166,7 +166,8 @@ function open(view) {
     other.tab.setAttribute("aria-selected", String(isOpen));
     other.tab.tabIndex = isOpen ? 0 : -1;
   }
-  view.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // After the chosen tab has its bold name.
+  requestAnimationFrame(() => view.tab.scrollIntoView({ block: "nearest", inline: "center" }));
   app.redraw();
 }
 

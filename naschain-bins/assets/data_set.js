@@ -35,16 +35,17 @@ function classRow(data, label, most) {
 function show(data) {
   document.title = `${data.name} · NASChain`;
   byId("name").textContent = data.name;
-  byId("search").href = `/runs/new?data=${data.digest}`;
+  const isBuiltIn = data.kind === "digits";
+  byId("search").href = `/runs/new?data=${isBuiltIn ? data.kind : data.digest}`;
   byId("search").hidden = false;
   fill("facts",
     fact("Pictures", `${number(data.train_images)} to learn from, ${number(data.test_images)} for the test`),
     fact("Shape", `${data.shape} (channels × height × width)`),
     fact("Classes", number(data.classes)),
-    fact("Owner", data.owner === page.user ? `${data.owner} (you)` : data.owner),
+    fact("Owner", isBuiltIn ? "built into the program" : data.owner === page.user ? `${data.owner} (you)` : data.owner),
     fact("Who may use it", data.public ? "everybody (public)" : "its owner (private)"),
     fact("Licence", data.licence || "not stated"),
-    fact("Size", bytes(data.bytes)),
+    data.bytes ? fact("Size", bytes(data.bytes)) : [],
     fact("Digest", el("code", { class: "genome" }, data.digest)));
   const warnings = data.warnings ?? [];
   fill("warnings", warnings.length

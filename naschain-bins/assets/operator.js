@@ -12,6 +12,10 @@ const MAX_MINERS = 200;
 
 let problemSince = null;
 
+/** What a genomaster does not know of a run that another one leads is `null`. */
+const known = (value) => value !== null && value !== undefined;
+const count = (value) => (known(value) ? value : numberCell("–"));
+const isFull = (disk) => share(disk.total_bytes - disk.free_bytes, disk.total_bytes) >= FULL;
 const share = (part, whole) => (whole ? part / whole : 0);
 const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
 const rowHead = (...content) => el("th", { scope: "row" }, ...content);
@@ -25,19 +29,18 @@ function tile(name, value, note = "", isBad = false) {
 
 function showHealth(state) {
   const { disk, runs, routes } = state;
-  const isFull = share(disk.total_bytes - disk.free_bytes, disk.total_bytes) >= FULL;
   const open = runs.filter((run) => ["running", "paused", "stopping"].includes(run.state));
   const here = state.miners.filter((miner) => miner.here);
   const requests = sum(routes, "requests");
   const errors = sum(routes, "errors");
   fill("health",
     tile("Version", state.version, `up ${duration(state.uptime_s * 1000)}`),
-    tile("Disk free", bytes(disk.free_bytes), `of ${bytes(disk.total_bytes)}, ${disk.path}`, isFull),
-    tile("Memory", bytes(state.memory_bytes), "of this process"),
+    disk ? tile("Disk free", bytes(disk.free_bytes), `of ${bytes(disk.total_bytes)}, ${disk.path}`, isFull(disk)) : null,
+    known(state.memory_bytes) ? tile("Memory", bytes(state.memory_bytes), "of this process") : null,
     tile("Searches", number(open.length), `open, of ${number(runs.length)}`),
     tile("Miners", number(here.length), `there, of ${number(state.miners.length)}`, open.length > 0 && here.length === 0),
     tile("Jobs", number(sum(runs, "open_jobs")), `open, ${number(sum(runs, "open_leases"))} leases`),
-    tile("Waiting", number(sum(runs, "waiting_requests")), "requests for work"),
+    runs.some((run) => known(run.waiting_requests)) ? tile("Waiting", number(sum(runs, "waiting_requests")), "requests for work") : null,
     tile("Checks", number(state.checks_waiting), "uploads waiting"),
     tile("Readers", number(sum(runs, "readers")), "of events"),
     tile("Errors", number(errors), `of ${number(requests)} requests`, share(errors, requests) > 0.05));
@@ -45,11 +48,11 @@ function showHealth(state) {
 
 function warningsOf({ disk, runs, users, miners }) {
   const found = [];
-  if (share(disk.total_bytes - disk.free_bytes, disk.total_bytes) >= FULL) {
+  if (disk && isFull(disk)) {
     found.push(`The disk of ${disk.path} is nearly full: ${bytes(disk.free_bytes)} are left. `
       + "Journals cannot be written when it is full; delete searches or data sets, or give it more space.");
   }
-  const leaderless = runs.filter((run) => run.state === "running" && run.leader === null && !run.here);
+  const leaderless = runs.filter((run) => run.state === "running" && !run.leader && !run.here);
   if (leaderless.length) found.push(`Nobody leads ${leaderless.map((run) => run.name).join(", ")}. Is a genomaster down?`);
   const isWork = runs.some((run) => run.state === "running");
   if (isWork && !miners.some((miner) => miner.here)) found.push("No miner is there, so the searches wait. Start some: `miner --genomaster URL`.");
@@ -64,12 +67,12 @@ function warningsOf({ disk, runs, users, miners }) {
 function showRuns(runs) {
   const rows = runs.map((run) => [
     rowHead(runLink(run)), run.owner, el("span", { class: `badge ${run.state}` }, run.state),
-    run.leader ?? (run.here ? "this one" : "–"), run.progress,
-    run.open_jobs, run.open_leases, run.waiting_requests, run.readers, run.journal_events,
-    numberCell(run.journal_bytes === null || run.journal_bytes === undefined ? "–" : bytes(run.journal_bytes)),
+    run.leader ?? (run.here ? "this one" : "–"), run.progress ?? "–",
+    count(run.open_jobs), count(run.open_leases), count(run.readers), count(run.journal_events),
+    numberCell(known(run.journal_bytes) ? bytes(run.journal_bytes) : "–"),
   ]);
-  return numbersRight(table("Table of searches",
-    ["Search", "Owner", "State", "Leader", "Progress", "Open jobs", "Leases", "Waiting", "Readers", "Events", "Journal"], rows), 5, 6, 7, 8, 9, 10);
+  const heads = ["Search", "Owner", "State", "Leader", "Progress", "Open jobs", "Leases", "Readers", "Events", "Journal"];
+  return numbersRight(table("Table of searches", heads, rows), 5, 6, 7, 8, 9);
 }
 
 /** Two numbers, used and allowed, with a mark where little is left. */
@@ -110,7 +113,8 @@ function showMiners(miners, runs) {
 
 function showMasters(masters) {
   const rows = masters.map((master) => [
-    rowHead(master.is_this ? `${master.name} (this one)` : master.name), el("span", { class: "genome" }, master.address ?? "–"), master.runs,
+    rowHead(master.is_this && master.name !== "this one" ? `${master.name} (this one)` : master.name),
+    el("span", { class: "genome" }, master.address || "–"), master.runs,
   ]);
   return numbersRight(table("Table of genomasters", ["Name", "Address", "Leads"], rows), 2);
 }

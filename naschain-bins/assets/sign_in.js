@@ -77,9 +77,10 @@ const registration = byId("register");
 if (registration) {
   byId("invitation").value = query.get("invitation") ?? "";
   handle(registration, () => missing() ?? wrongRegistration(), register);
-} else {
+} else if (byId("sign-in")) {
   handle(byId("sign-in"), missing, signIn);
 }
 // The other page goes on to the same place.
-if (query.has("next")) byId("other").search = `?next=${encodeURIComponent(query.get("next"))}`;
-byId("name").focus();
+const other = byId("other");
+if (other && query.has("next")) other.search = `?next=${encodeURIComponent(query.get("next"))}`;
+byId("name")?.focus();

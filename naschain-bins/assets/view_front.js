@@ -143,7 +143,7 @@ function layoutOf(chosen, isLog) {
   const [x, y, z] = chosen.map((one) => axis(one.label, { type: isLog && one.isCost ? "log" : "linear" }));
   const layout = { uirevision: [...chosen.map(({ name }) => name), isLog].join(), legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant" } };
   if (!z) return { ...layout, xaxis: x, yaxis: y };
-  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z }, margin: { l: 0, r: 0, t: 44, b: 0 } };
+  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z, camera: { eye: { x: 1.6, y: 1.6, z: 1.1 }, center: { x: 0, y: 0, z: -0.15 } } }, margin: { l: 0, r: 0, t: 44, b: 0 } };
 }
 
 /** The points of networks that have values on all axes. */

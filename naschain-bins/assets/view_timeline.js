@@ -95,7 +95,7 @@ async function drawBars(figure, record, { lanes: { bars, miners }, from, to, len
     return outline(outcome, own, end, { fillcolor: colour(shade), line: { width: 0 } });
   }).filter(({ x }) => x.length);
   const second = bars.filter(({ row }) => row.second);
-  if (second.length) traces.push(outline("take-over", second, end, { fillcolor: "rgba(0,0,0,0)", line: { width: 2, color: colour("text") } }));
+  if (second.length) traces.push(outline("take-over", second, end, { fillcolor: "rgba(0,0,0,0)", line: { width: 1.5, color: colour("text") } }));
   const named = innerWidth > 600 ? (name) => plain(shortMiner(name)) : (name) => plain(name.length > 9 ? `${name.slice(0, 8)}…` : name);
   await draw(figure, traces, {
     uirevision: length,

@@ -2,9 +2,10 @@
 
 mod wiring;
 
-use naschain_core::{Architecture, Phase, Shape};
+use naschain_core::{Architecture, Layer, Phase, Shape};
 
 use crate::artifacts::drawing::wiring::{BOX, PhaseWiring};
+use crate::artifacts::grouped::grouped;
 
 /// Margin of the picture.
 const MARGIN: f64 = 30.0;
@@ -25,7 +26,7 @@ const HEAD_BOX: (f64, f64) = (130.0, 28.0);
 const CORNER: f64 = 6.0;
 const STYLE: &str = "
 svg { max-width: 100%; height: auto }
-.back { fill: #ffffff } .text { fill: #1c2127; font: 13px system-ui, sans-serif; text-anchor: middle }
+.back { fill: #ffffff } .text { fill: #1c2127; font: 13px system-ui, sans-serif; text-anchor: middle; pointer-events: none }
 .small { font-size: 11px } .phase { fill: #eef1f5; stroke: #c3cad3 }
 .node { fill: #ffffff; stroke: #2f77c9; stroke-width: 1.5 } .end { fill: #dbe7f6; stroke: #2f77c9 }
 .edge { fill: none; stroke: #5c6773; stroke-width: 1.4; marker-end: url(#arrow) } .tip { fill: #5c6773 }
@@ -38,7 +39,10 @@ svg { max-width: 100%; height: auto }
 
 /// Draws a network.
 pub(crate) fn network_svg(architecture: &Architecture) -> String {
-    let columns: Vec<Column> = architecture.phases.iter().map(Column::new).collect();
+    // No costs are shown of a network whose costs do not fit into 64 bits.
+    let layers = architecture.layers().unwrap_or_default();
+    let columns = architecture.phases.iter();
+    let columns: Vec<Column> = columns.map(|phase| Column::new(phase, &layers)).collect();
     let widths = columns.iter().map(|column| column.width + GAP);
     let width = (widths.sum::<f64>() + 2.0 * MARGIN + HEAD_BOX.0).max(460.0);
     let heights = columns.iter().map(|column| column.wiring.height());
@@ -60,7 +64,7 @@ pub(crate) fn network_svg(architecture: &Architecture) -> String {
         left += column.width + GAP;
     }
     body += &incoming(before, (left, left + HEAD_BOX.0 / 2.0), bottom, &input);
-    body += &head(architecture.classes, left + HEAD_BOX.0 / 2.0);
+    body += &head(architecture.classes, &layers, left + HEAD_BOX.0 / 2.0);
     if !architecture.left_out.is_empty() {
         let numbers: Vec<String> = architecture.left_out.iter().map(usize::to_string).collect();
         let note = format!("left out, not connected: phase {}", numbers.join(", "));
@@ -95,13 +99,15 @@ fn incoming(
 }
 
 /// Pooling and the linear layer, right of the last phase.
-fn head(classes: usize, middle: f64) -> String {
+fn head(classes: usize, layers: &[Layer], middle: f64) -> String {
     let mut body = String::new();
     let step = HEAD_BOX.1 + 30.0;
     let classes = format!("linear, {classes} classes");
-    for (at, label) in ["average", &classes].into_iter().enumerate() {
+    let kinds = ["global average pooling", "linear"];
+    for (at, (label, kind)) in ["average", &classes].into_iter().zip(kinds).enumerate() {
         let y = TOP + HEAD_BOX.1 / 2.0 + at as f64 * step;
-        body += &rect((middle, y), HEAD_BOX, "end", "");
+        let title = format!("{kind}{}", costs(layers, &format!("classifier: {kind}")));
+        body += &rect((middle, y), HEAD_BOX, "end", &title);
         body += &text(middle, y + 4.5, label, "text");
     }
     body + &line(&[(middle, TOP + HEAD_BOX.1), (middle, TOP + step)], "")
@@ -110,6 +116,8 @@ fn head(classes: usize, middle: f64) -> String {
 /// A phase in the picture.
 struct Column<'a> {
     phase: &'a Phase,
+    /// Of the whole network.
+    layers: &'a [Layer],
     wiring: PhaseWiring,
     width: f64,
     /// Where its boxes are, from its left edge.
@@ -117,12 +125,13 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    fn new(phase: &Phase) -> Column<'_> {
+    fn new<'a>(phase: &'a Phase, layers: &'a [Layer]) -> Column<'a> {
         let wiring = PhaseWiring::new(phase);
         let [left, right] = wiring.reach.map(|reach| reach + PADDING.0);
         let width = (left + right).max(NARROWEST);
         Column {
             phase,
+            layers,
             wiring,
             width,
             middle: left + (width - left - right) / 2.0,
@@ -140,7 +149,8 @@ impl Column<'_> {
         let labels = self.labels();
         for wire in &self.wiring.wires {
             let at = wire.points.iter().map(|(x, y)| (middle + x, TOP + y));
-            let title = format!("{} to {}", labels[wire.from].0, labels[wire.to].0);
+            let ends = (&labels[wire.from].0, &labels[wire.to].0);
+            let title = format!("{} to {}: {channels}×{height}×{width}", ends.0, ends.1);
             body += &line(&at.collect::<Vec<_>>(), &title);
         }
         for (place, (label, class, title)) in self.wiring.boxes.iter().zip(&labels) {
@@ -159,7 +169,14 @@ impl Column<'_> {
         } else {
             ("input".to_owned(), "input of the phase, unchanged")
         };
-        let mut labels = vec![(entry.0, "end", entry.1.to_owned())];
+        let at = |place: &str| {
+            costs(
+                self.layers,
+                &format!("phase {}, {place}:", self.phase.number),
+            )
+        };
+        let title = format!("{}{}", entry.1, at("entry"));
+        let mut labels = vec![(entry.0, "end", title)];
         for node in &self.phase.nodes {
             let join = if node.inputs.len() > 1 {
                 "1×1 convolution of its inputs, "
@@ -167,13 +184,34 @@ impl Column<'_> {
                 ""
             };
             let name = format!("node {}", node.number);
-            let title = format!("{name}: {join}3×3 convolution, batch norm, ReLU");
+            let title = format!(
+                "{name}: {join}3×3 convolution, batch norm, ReLU{}",
+                at(&name)
+            );
             labels.push((name, "node", title));
         }
         let title = "1×1 convolution if it has several inputs, batch norm, ReLU";
-        labels.push(("output".to_owned(), "end", title.to_owned()));
+        let title = format!("{title}{}", at("output"));
+        labels.push(("output".to_owned(), "end", title));
         labels
     }
+}
+
+/// The output's shape and the costs of the layers whose names begin so, as the end of a title.
+fn costs(layers: &[Layer], place: &str) -> String {
+    let of_place = layers.iter().filter(|layer| layer.name.starts_with(place));
+    let of_place: Vec<&Layer> = of_place.collect();
+    let Some(last) = of_place.last() else {
+        return String::new();
+    };
+    let params = of_place.iter().map(|layer| layer.costs.params).sum();
+    let flops = of_place.iter().map(|layer| layer.costs.flops).sum();
+    format!(
+        "; output {}, {} parameters, {} FLOPs",
+        shown(last.output),
+        grouped(params),
+        grouped(flops)
+    )
 }
 
 /// A shape as in the captions, such as 3×32×32.
@@ -251,7 +289,9 @@ mod tests {
         // Nodes 1 to 4 of both phases.
         assert_eq!(svg.matches("class=\"node\"").count(), 8, "{svg}");
         assert!(svg.contains("image 1×8×8") && svg.contains("linear, 10 classes"));
-        for title in ["3×3 to node 1", "node 4 to output"] {
+        let node =
+            "node 1: 3×3 convolution, batch norm, ReLU; output 8×6×6, 592 parameters, 21,600 FLOPs";
+        for title in ["3×3 to node 1: 8×6×6", "node 4 to output: 8×6×6", node] {
             assert!(svg.contains(&format!("<title>{title}</title>")), "{title}");
         }
         assert_eq!(drawn("1010101-1101001"), svg);

@@ -15,6 +15,7 @@ pub(crate) mod plot;
 pub(crate) mod repeat;
 pub(crate) mod report;
 pub(crate) mod results;
+pub(crate) mod run_facts;
 pub(crate) mod table;
 pub(crate) mod trained_model;
 pub(crate) mod workload;

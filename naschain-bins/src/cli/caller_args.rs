@@ -49,6 +49,7 @@ impl CallerArgs {
             name,
             genomaster: self.genomaster_hotkey.clone(),
             ca_file: self.ca_file.clone(),
+            program: None,
             alive: self.alive()?,
         })
     }

@@ -62,6 +62,8 @@ pub struct Credentials {
     pub genomaster: Option<String>,
     /// A PEM file of certificates to trust in addition to the public ones.
     pub ca_file: Option<PathBuf>,
+    /// What the client says of its program, in the header `User-Agent`; nothing if `None`.
+    pub program: Option<String>,
     /// Where it is written when a genomaster answers.
     pub alive: Alive,
 }
@@ -118,6 +120,9 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(20))
             // A signature is valid for one path, so a redirected request would be refused.
             .redirect(reqwest::redirect::Policy::none());
+        if let Some(program) = &credentials.program {
+            http = http.user_agent(program);
+        }
         if let Some(file) = &credentials.ca_file {
             for certificate in certificates(file)? {
                 http = http.add_root_certificate(certificate);

@@ -79,6 +79,16 @@ pub struct MineArgs {
     compute: ComputeArgs,
 }
 
+/// What genomasters are told of this program: pages show the devices.
+fn program(devices: &[Device]) -> String {
+    let devices: Vec<String> = devices.iter().map(Device::to_string).collect();
+    format!(
+        "naschain/{} ({})",
+        env!("CARGO_PKG_VERSION"),
+        devices.join(", ")
+    )
+}
+
 /// Mines until the run is finished or the process is asked to stop.
 pub async fn mine(cli: MineArgs) -> Result<()> {
     for device in &cli.device {
@@ -92,7 +102,8 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     }
     progress_line::show();
     let (stop, stopped) = watch::channel(false);
-    let credentials = cli.caller.credentials(cli.name.clone())?;
+    let mut credentials = cli.caller.credentials(cli.name.clone())?;
+    credentials.program = Some(program(&cli.device));
     let name = match (&credentials.hotkey, &cli.name) {
         // A signed request is valid only for the signer's address, so --name is only shown.
         (Some(hotkey), _) => MinerId::new(hotkey.address())?,

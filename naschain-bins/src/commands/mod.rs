@@ -1,5 +1,6 @@
 //! The commands of the programs, one file per command.
 
+mod announcing;
 pub(crate) mod audit;
 pub(crate) mod calibration;
 mod check_upload;
@@ -32,3 +33,4 @@ pub(crate) mod update;
 mod uploading;
 mod user;
 pub(crate) mod validate;
+mod viewer;

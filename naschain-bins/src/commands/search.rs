@@ -14,22 +14,21 @@ use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::artifacts::extent::{SearchExtent, work_done, work_left};
+use crate::artifacts::extent::{SearchExtent, work_done};
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
-use crate::artifacts::workload::Workload;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
 use crate::cli::run_args::{MACHINE, SIZE};
 use crate::client::transport::Transport;
-use crate::commands::calibration::Calibration;
-use crate::commands::conclude::{conclude, failed_networks, follow, progress};
+use crate::commands::announcing::announce;
+use crate::commands::conclude::{conclude, follow, progress};
 use crate::commands::progress::Progress;
+use crate::commands::viewer::Viewer;
 use crate::coordinator::Coordinator;
 use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
 use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::trainer::Trainer;
-use crate::printable::{about, about_from_1_s, counted};
 use crate::shutdown::{StopSignal, shutdown};
 
 /// Folder of the checkpoints of running trainings, in the run's folder.
@@ -60,6 +59,11 @@ pub struct SearchArgs {
     /// Validation accuracy in percent at which the search ends, such as 95
     #[arg(long, value_name = "PERCENT", help_heading = SIZE, value_parser = percent)]
     target: Option<Accuracy>,
+    /// Show the search live in a browser, on this machine only
+    ///
+    /// The pages stay when the search has ended, until you press Ctrl-C.
+    #[arg(long, help_heading = MACHINE)]
+    open: bool,
 }
 
 fn percent(text: &str) -> Result<Accuracy, String> {
@@ -132,6 +136,11 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = opened;
+    let viewer = if args.open {
+        Some(Viewer::open(&coordinator, &dir, &dataset, options).await?)
+    } else {
+        None
+    };
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
     let trainers = trainers(&dir, coordinator.spec(), options, miners);
@@ -171,6 +180,9 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         print(&format!("{reason} after {work}; {going_on}\n"))?;
     }
     tell_of_memory(&coordinator).await?;
+    if let Some(viewer) = viewer.filter(|_| signal.is_none()) {
+        viewer.stay().await?;
+    }
     coordinator.close().await?;
     if concluded && matches!(end, End::Finished) {
         // The models of the front are stored; what is left may be large.
@@ -223,7 +235,14 @@ async fn begin(args: &SearchArgs, options: Options, miners: usize) -> Result<(Op
         // Here too, for a search that is extended and then stopped by Ctrl-C.
         let extent = coordinator.with_state(SearchExtent::of).await;
         extent.write(&opened.dir)?;
-        let shown = announce(args, coordinator, dataset, options, miners).await?;
+        let announced = announce(
+            &args.common,
+            args.time,
+            coordinator,
+            dataset,
+            (options, miners),
+        );
+        let shown = announced.await?;
         anyhow::Ok((opened, shown))
     };
     tokio::select! {
@@ -290,78 +309,6 @@ async fn time_up(after: Option<Duration>) {
         Some(after) => tokio::time::sleep(after).await,
         None => std::future::pending().await,
     }
-}
-
-/// Says how long the search will take on this machine, and with other budgets. Returns the progress
-/// with the speed that is expected.
-async fn announce(
-    args: &SearchArgs,
-    coordinator: &Coordinator,
-    dataset: &Dataset,
-    options: Options,
-    miners: usize,
-) -> Result<Progress> {
-    let load = Workload::new(coordinator.spec(), dataset.test.len());
-    let expected = announced(args, coordinator, dataset, options, miners).await?;
-    Ok(Progress::of_search(load, expected))
-}
-
-/// The FLOPs per second that the miners are expected to do; `None` if nothing is left to do.
-async fn announced(
-    args: &SearchArgs,
-    coordinator: &Coordinator,
-    dataset: &Dataset,
-    options: Options,
-    miners: usize,
-) -> Result<Option<f64>> {
-    let (done, total) = progress(coordinator).await;
-    if done >= total {
-        return Ok(None);
-    }
-    if let Some(failed) = coordinator
-        .with_state(|state| failed_networks(state.ended_jobs()))
-        .await
-    {
-        print(&(failed + "\n"))?;
-    }
-    let spec = coordinator.spec().clone();
-    let measured = spec.clone();
-    let measure = move || Calibration::measure(&measured, options, miners);
-    // If this fails, the search runs all the same and only gives no estimate; a network may need more
-    // memory than is allowed.
-    let Ok(calibration) = tokio::task::spawn_blocking(measure).await? else {
-        return Ok(None);
-    };
-    let test_images = dataset.test.len();
-    let left = coordinator.with_state(work_left).await;
-    let up_to = ["up to ", ""][usize::from(spec.recipe.rungs.is_empty())];
-    let mut text = format!(
-        "{left}, {up_to}{} of {} each",
-        counted(spec.recipe.epochs, "epoch"),
-        counted(spec.recipe.train_images, "image")
-    );
-    if let Some(time) = about_from_1_s(calibration.time_of(&spec, test_images, done)) {
-        text += &format!(": about {time} on this machine");
-    }
-    if done == 0 {
-        let others = args.common.larger_budgets(&spec, dataset);
-        let others = others.filter_map(|(name, spec)| {
-            let time = about_from_1_s(calibration.time_of(&spec, test_images, 0))?;
-            Some(format!("--budget {name}: about {time}"))
-        });
-        let others: Vec<String> = others.collect();
-        if !others.is_empty() {
-            text += &format!(" ({})", others.join("; "));
-        }
-    }
-    if let Some(limit) = args.time {
-        text += &format!(
-            "; ends after about {} at the latest (--time), then tests the models of the front",
-            about(limit)
-        );
-    }
-    print(&(text + "\n"))?;
-    Ok(Some(calibration.rate()))
 }
 
 /// Returns when a miner fails; never, if all end without error.

@@ -188,7 +188,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         listener.local_addr()?
     ))?;
     let title = shown_name(&dir, &coordinator.spec().data.name);
-    let served = Arc::new(ServedRun::new(title, dataset.clone(), options));
+    let served = Arc::new(ServedRun::new(title, &dir, dataset.clone(), options));
     let router = server::router_of(coordinator.clone(), auth, legacy, None, served);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };

@@ -127,6 +127,7 @@ impl HostedRun {
         let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
         let served = ServedRun::new(
             stored.name.clone(),
+            &dir,
             dataset.clone(),
             of_referee(host.options),
         );

@@ -45,6 +45,7 @@ use naschain_consensus::{Event, LeaseId};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::server::access::Access;
 use crate::server::app::{App, CoordinatorState, Reply};
 use crate::server::auth::{Authenticator, Caller};
 use crate::server::events::events;
@@ -91,6 +92,27 @@ pub(crate) fn router_of(
         ..App::new(coordinator, auth)
     };
     routes(app, legacy)
+}
+
+/// The pages of a run of this process, for its user: nothing can be changed over them.
+pub(crate) fn viewer_router(coordinator: Arc<Coordinator>, served: Arc<ServedRun>) -> Router {
+    let auth = Authenticator::new(Access::default(), coordinator.nonces());
+    let app = App {
+        recording: served.recording.clone(),
+        served: Some(served),
+        ..App::new(coordinator, Arc::new(auth))
+    };
+    let title = app.title();
+    Router::new()
+        .route("/", get(index))
+        .route("/v1/run", get(run))
+        .with_state(app.clone())
+        .merge(public_routes(app.clone()))
+        .merge(views::routes(app.clone()))
+        .merge(views::picture_routes(app))
+        .merge(run_pages::routes(title.clone()))
+        .fallback(move |headers: HeaderMap| async move { missing(&headers, &title) })
+        .layer(from_fn(secure))
 }
 
 fn routes(app: App, legacy: Option<Legacy>) -> Router {

@@ -1,5 +1,6 @@
 //! What a genomaster has of a run besides its state.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use naschain_train::{Dataset, Options};
@@ -11,6 +12,8 @@ use crate::server::recording::Recording;
 pub(crate) struct ServedRun {
     /// What the run is called.
     pub(crate) title: String,
+    /// Its folder.
+    pub(crate) dir: PathBuf,
     pub(crate) dataset: Arc<Dataset>,
     /// Of trying and converting models.
     pub(crate) options: Options,
@@ -22,9 +25,15 @@ pub(crate) struct ServedRun {
 }
 
 impl ServedRun {
-    pub(crate) fn new(title: String, dataset: Arc<Dataset>, options: Options) -> ServedRun {
+    pub(crate) fn new(
+        title: String,
+        dir: &Path,
+        dataset: Arc<Dataset>,
+        options: Options,
+    ) -> ServedRun {
         ServedRun {
             title,
+            dir: dir.to_owned(),
             dataset,
             options,
             recording: Arc::default(),

@@ -90,6 +90,18 @@ pub(crate) struct NotFoundPage {
     pub(crate) detail: String,
 }
 
+/// The page of a run in one file.
+#[derive(Template)]
+#[template(path = "report.html")]
+pub(crate) struct ReportPage {
+    pub(crate) page: Page,
+    pub(crate) style: String,
+    pub(crate) import_map: String,
+    pub(crate) library: &'static str,
+    pub(crate) record: String,
+    pub(crate) details: String,
+}
+
 /// A page as a response. It is never stored: it may be a user's.
 pub(crate) fn html(page: &impl Template) -> Response {
     let headers = [

@@ -60,9 +60,9 @@ pub(super) async fn candidate(
             view.dispute = dispute(&app, job, first, last).await?;
         }
     }
-    if let Some(dir) = app.coordinator.run_folder() {
+    if let Some(served) = app.served.clone() {
         let read = move || {
-            add_models(&mut view, &dir, &genome);
+            add_models(&mut view, &served.dir, &genome);
             view
         };
         let read = tokio::task::spawn_blocking(read).await;

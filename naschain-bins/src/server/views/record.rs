@@ -8,64 +8,14 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use naschain_consensus::{JobId, MinerId};
-use naschain_core::Digest;
-use naschain_run::{ProblemKind, RecordColumns, RunSpec, SeatFilter};
-use serde::{Deserialize, Serialize};
+use naschain_run::{ProblemKind, SeatFilter};
+use serde::Deserialize;
 
-use crate::artifacts::results::limit_of_guessing;
+use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::recording::Kept;
 use crate::web::compression::{accepts_gzip, compressed, decompressed};
-
-/// What does not change in a run.
-#[derive(Serialize)]
-pub(crate) struct RunFacts {
-    title: String,
-    run: Digest,
-    measured_on: &'static str,
-    guessing_limit: f64,
-    genome_len: usize,
-    phase_len: usize,
-    epochs: u32,
-    rungs: Vec<u32>,
-    seats: usize,
-    networks: usize,
-    generations: usize,
-    population: usize,
-    /// Whether the times are milliseconds; otherwise they are numbers of evaluations.
-    has_times: bool,
-}
-
-impl RunFacts {
-    /// Those of a run; `networks` is the number of its jobs, at most.
-    pub(crate) fn new(spec: &RunSpec, title: &str, networks: usize, has_times: bool) -> RunFacts {
-        RunFacts {
-            title: title.to_owned(),
-            run: spec.digest(),
-            measured_on: ["validation", "test"][usize::from(spec.recipe.is_measured_on_test())],
-            guessing_limit: limit_of_guessing(spec, None),
-            genome_len: spec.search.genome_len,
-            phase_len: spec.space.phase_len(),
-            epochs: spec.recipe.epochs,
-            rungs: spec.search.rungs.clone(),
-            seats: spec.rules.seats,
-            networks,
-            generations: spec.search.generations,
-            population: spec.search.population,
-            has_times,
-        }
-    }
-}
-
-/// The response of `/v1/record`.
-#[derive(Serialize)]
-pub(crate) struct RecordDocument<'r> {
-    pub(crate) cursor: String,
-    pub(crate) facts: RunFacts,
-    #[serde(flatten)]
-    pub(crate) columns: RecordColumns<'r>,
-}
 
 pub(super) async fn record(State(app): State<App>, headers: HeaderMap) -> Reply<Response> {
     let (networks, generations) = app

@@ -71,7 +71,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
     let front = app.coordinator.read_in_turn(RunState::front).await?;
     let spec = app.coordinator.spec().clone();
     let served = app.served.clone();
-    let dir = app.coordinator.run_folder();
+    let dir = app.served.as_ref().map(|served| served.dir.clone());
     let made = tokio::task::spawn_blocking(move || {
         let models = dir.as_deref().map(read_front);
         let models = models.and_then(Result::ok).unwrap_or_default();
@@ -130,7 +130,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
 /// `GET /v1/models`: the models of the front, as `front.json` has them.
 pub(super) async fn models(State(app): State<App>) -> Reply<Json<Vec<FrontModel>>> {
     check_may_read(&app)?;
-    let dir = app.coordinator.run_folder().ok_or_else(not_ended)?;
+    let dir = app.served.as_ref().ok_or_else(not_ended)?.dir.clone();
     let read = tokio::task::spawn_blocking(move || {
         dir.join(FRONT_FILE).is_file().then(|| read_front(&dir))
     });
@@ -157,9 +157,8 @@ fn model_of(app: &App, genome: &str) -> Reply<(PathBuf, Arc<ServedRun>)> {
         ErrorResponse::new(ProblemKind::NotFound, detail)
     };
     let parsed: Genome = genome.parse().map_err(|_| missing())?;
-    let dir = app.coordinator.run_folder().ok_or_else(missing)?;
-    let file = stored_model(&dir, &parsed).ok_or_else(missing)?;
     let served = app.served.clone().ok_or_else(missing)?;
+    let file = stored_model(&served.dir, &parsed).ok_or_else(missing)?;
     Ok((file, served))
 }
 

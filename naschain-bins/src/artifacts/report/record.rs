@@ -1,0 +1,138 @@
+//! The record of a run of which only its ended jobs are known.
+
+use anyhow::Result;
+use naschain_consensus::JobId;
+use naschain_core::Measurement;
+use naschain_run::{EndedJob, JudgedRow, NewFrontMember, PublicEvent, RunRecord};
+use serde_json::{Map, json};
+
+use crate::artifacts::history::existing_history;
+use crate::artifacts::report::{picks, retrained};
+use crate::artifacts::results::{Results, measured};
+use crate::artifacts::run_facts::{RecordDocument, RunFacts};
+
+/// As the response of `GET /v1/record`, with what else the run's folder tells of its networks.
+pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Value> {
+    let spec = &results.spec;
+    let mut record = RunRecord::new(spec);
+    let mut front = FrontSoFar::default();
+    let has_rungs = !spec.search.rungs.is_empty();
+    // With rungs, `results` has the last job of each network only.
+    let all = if has_rungs {
+        existing_history(&results.dir)?
+    } else {
+        results.ended.clone()
+    };
+    let is_whole = |job: &EndedJob| {
+        let last = results.ended.iter().any(|ended| ended.job == job.job);
+        last && !results.stopped.contains_key(&job.job)
+    };
+    // In the order in which they were opened, as the numbers of jobs tell.
+    let mut opened: Vec<&EndedJob> = all.iter().collect();
+    opened.sort_by_key(|job| job.job);
+    for job in opened {
+        let event = PublicEvent::JobOpened {
+            job: job.job,
+            genome: job.genome.clone(),
+            seats: job.rows.len(),
+        };
+        record.add(0, 0, event);
+    }
+    for (number, job) in (1..).zip(&all) {
+        record.add(number, number, verdict(job));
+        let measured = job.result().filter(|_| is_whole(job));
+        let change = measured.and_then(|measured| front.add(job, measured));
+        if let Some(change) = change {
+            record.add(number, number, change);
+        }
+    }
+    if results.extent.finished {
+        let number = all.len() as u64;
+        record.add(number, number, PublicEvent::Finished);
+    }
+    let mut facts = RunFacts::new(spec, title, results.extent.networks, false);
+    facts.guessing_limit = results.guessing_limit();
+    let document = RecordDocument {
+        cursor: "0".to_owned(),
+        facts,
+        columns: record.columns(),
+    };
+    let mut document = serde_json::to_value(document)?;
+    add_tests(&mut document["candidates"], results);
+    Ok(document)
+}
+
+/// Adds what is known of single networks, by job.
+fn add_tests(candidates: &mut serde_json::Value, results: &Results) {
+    let mut known = std::array::from_fn::<_, 3, _>(|_| Map::new());
+    for (job, _) in measured(&results.ended) {
+        let model = results.model(&job.genome);
+        let again = retrained(results, job);
+        let names = picks(results, job.job);
+        let values = [
+            model.map(|model| json!(model.test_accuracy.percent())),
+            again.map(|again| json!(again)),
+            (!names.is_empty()).then(|| json!(names)),
+        ];
+        for (map, value) in known.iter_mut().zip(values) {
+            if let Some(value) = value {
+                map.insert(job.job.0.to_string(), value);
+            }
+        }
+    }
+    for (name, map) in ["test_accuracy", "retrained", "picks"]
+        .into_iter()
+        .zip(known)
+    {
+        candidates[name] = map.into();
+    }
+}
+
+fn verdict(job: &EndedJob) -> PublicEvent {
+    let judged = job.verdict.agreed.iter().zip(&job.verdict.findings);
+    let rows = job.rows.iter().zip(judged);
+    let rows = rows.map(|((miner, row), (agreed, finding))| JudgedRow {
+        miner: miner.clone(),
+        row: row.clone(),
+        agreed: *agreed,
+        finding: *finding,
+    });
+    PublicEvent::Verdict {
+        job: job.job,
+        genome: job.genome.clone(),
+        rows: rows.collect(),
+        consensus: job.verdict.consensus,
+        failure: job.failure.clone(),
+    }
+}
+
+/// The front of the networks so far.
+#[derive(Default)]
+struct FrontSoFar(Vec<(JobId, Measurement)>);
+
+impl FrontSoFar {
+    /// Adds a network; returns how the front changes, if it does.
+    fn add(&mut self, job: &EndedJob, new: Measurement) -> Option<PublicEvent> {
+        let covers = |a: &Measurement, b: &Measurement| {
+            a.accuracy >= b.accuracy && a.params <= b.params && a.flops <= b.flops
+        };
+        let costs = |m: &Measurement| (m.accuracy, m.params, m.flops);
+        // Networks with equal results are on the front together.
+        let dominates = |a: &Measurement, b: &Measurement| covers(a, b) && costs(a) != costs(b);
+        if self.0.iter().any(|(_, old)| dominates(old, &new)) {
+            return None;
+        }
+        let (left, kept) = self.0.iter().partition(|(_, old)| dominates(&new, old));
+        let left: Vec<(JobId, Measurement)> = left;
+        self.0 = kept;
+        self.0.push((job.job, new));
+        Some(PublicEvent::FrontChanged {
+            entered: vec![NewFrontMember {
+                job: job.job,
+                genome: job.genome.clone(),
+                measurement: new,
+            }],
+            left: left.into_iter().map(|(job, _)| job).collect(),
+        })
+    }
+}

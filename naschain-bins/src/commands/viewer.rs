@@ -1,0 +1,68 @@
+//! The pages of a search, while it runs: `search --open`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use naschain_train::{Dataset, Options};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::artifacts::data_place::shown_name;
+use crate::cli::program::print;
+use crate::coordinator::Coordinator;
+use crate::server;
+use crate::server::listen::{Listening, bind, serve};
+use crate::server::served_run::ServedRun;
+
+/// Connections of browsers, at most.
+const MAX_CONNECTIONS: usize = 256;
+
+/// The pages of a search, for programs on this machine.
+pub(super) struct Viewer {
+    address: String,
+    serving: JoinHandle<Result<()>>,
+}
+
+impl Viewer {
+    /// Serves the pages at a free port, says where, and opens them in a browser.
+    pub(super) async fn open(
+        coordinator: &Arc<Coordinator>,
+        dir: &Path,
+        dataset: &Arc<Dataset>,
+        options: Options,
+    ) -> Result<Viewer> {
+        let listener: TcpListener = bind("127.0.0.1:0").await?;
+        let address = format!("http://{}", listener.local_addr()?);
+        let title = shown_name(dir, &coordinator.spec().data.name);
+        let served = ServedRun::new(title, dir, dataset.clone(), options);
+        let router = server::viewer_router(coordinator.clone(), Arc::new(served));
+        let listening = Listening {
+            tls: None,
+            max_connections: MAX_CONNECTIONS,
+            behind_proxy: false,
+        };
+        let serving = tokio::spawn(serve(listener, router, listening, std::future::pending()));
+        print(&format!("live at {address}\n"))?;
+        if let Err(error) = open::that_detached(&address) {
+            tracing::warn!("no browser could be opened ({error}); open {address} yourself");
+        }
+        Ok(Viewer { address, serving })
+    }
+
+    /// Goes on serving until the process is asked to stop.
+    pub(super) async fn stay(&self) -> Result<()> {
+        print(&format!(
+            "the pages stay at {} until you press Ctrl-C\n",
+            self.address
+        ))?;
+        crate::shutdown::shutdown().await;
+        Ok(())
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
