@@ -35,7 +35,9 @@ async function showTokens() {
     token.scopes.join(", "),
     date(token.created_s),
     token.expires_s === undefined ? "never" : el("span", {}, date(token.expires_s), token.expires_s < now ? " (expired)" : ""),
-    el("button", { type: "button", class: "danger", "aria-label": `Revoke ${token.label || token.id}`, onclick: (event) => revoke(token, event.target) }, "Revoke"),
+    el("button", {
+      type: "button", class: "danger", "aria-label": `Revoke ${token.label || token.id}`, onclick: (event) => revoke(token, event.target),
+    }, "Revoke"),
   ]);
   fill("tokens", stacked(table("List of tokens", ["For", "Allows", "Made", "Ends", quietHead("Actions")], rows)));
 }
@@ -69,7 +71,8 @@ async function attempt(problemId, work) {
 /** What to do with a new token; it is shown this once. */
 function showMade(token) {
   const code = el("code", { class: "secret" }, token);
-  const command = el("pre", { tabIndex: 0, role: "region", "aria-label": "Commands" }, `export NASCHAIN_GENOMASTER=${location.origin}\nexport NASCHAIN_TOKEN=${token}\ngenomaster status`);
+  const command = el("pre", { tabIndex: 0, role: "region", "aria-label": "Commands" },
+    `export NASCHAIN_GENOMASTER=${location.origin}\nexport NASCHAIN_TOKEN=${token}\ngenomaster status`);
   fill("made",
     el("p", {}, el("strong", {}, "Copy the token now. "), "It is stored only as a hash, so it cannot be shown again."),
     el("p", {}, code, " ", copyButton(token, code, "Copy the token")),

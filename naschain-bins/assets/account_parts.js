@@ -69,7 +69,10 @@ export async function busy(button, work) {
   }
 }
 
-/** Calls `work` now and every `ms` while the page is visible. One call at a time. Returns a function that calls it at once. */
+/**
+ * Calls `work` now and every `ms` while the page is visible, one call at a time. Returns a function that calls
+ * it at once.
+ */
 export function whileVisible(ms, work) {
   let timer = null;
   let isWorking = false;

@@ -60,8 +60,10 @@ function showNetworks() {
     });
     return [
       el("td", { class: "tick" }, radio),
-      el("th", { scope: "row" }, el("label", { for: id, class: "genome" }, network.shown), network.is_useful ? null : el("span", { class: "no" }, " learnt nothing")),
-      numberCell(percent(network.accuracy)), numberCell(percent(network.test_accuracy)), numberCell(si(network.params)), numberCell(si(network.flops)),
+      el("th", { scope: "row" },
+        el("label", { for: id, class: "genome" }, network.shown), network.is_useful ? null : el("span", { class: "no" }, " learnt nothing")),
+      numberCell(percent(network.accuracy)), numberCell(percent(network.test_accuracy)),
+      numberCell(si(network.params)), numberCell(si(network.flops)),
       network.picks,
     ];
   });
@@ -96,7 +98,7 @@ function showChosen() {
     chosen.is_useful ? null : el("p", { class: "notice" }, "This network has learnt nothing: it is no better than guessing. Choose another one."));
   byId("files-section").hidden = !chosen.has_model;
   byId("drop").closest("section").hidden = !chosen.has_model;
-  if (chosen.has_model) showFiles(chosen, result);
+  if (chosen.has_model) showFiles(chosen);
   else byId("facts").append(el("p", { class: "notice" }, withCode(waitText())));
 }
 

@@ -4,11 +4,11 @@ import { el, fetchJson, number, page, percent } from "./dom.js";
 import { busy, copyButton, fill, showTrouble } from "./account_parts.js";
 
 /** The program of README.md: the same pixels as the genomaster's. */
-const ONNX = (file) => `# pip install onnxruntime pillow
+const ONNX = `# pip install onnxruntime pillow
 import numpy, onnxruntime
 from PIL import Image
 
-session = onnxruntime.InferenceSession("${file}")
+session = onnxruntime.InferenceSession("model.onnx")  # the downloaded file
 _, channels, height, width = session.get_inputs()[0].shape
 picture = Image.open("photo.png").convert("RGB")
 # The largest centred part with the aspect ratio of the input.
@@ -25,12 +25,12 @@ names = session.get_modelmeta().custom_metadata_map.get("class_names")
 print(names.split("\\n")[logits.argmax()] if names else logits.argmax())
 `;
 
-const TORCH = (file) => `# pip install torch safetensors blake3 numpy pillow
+const TORCH = `# pip install torch safetensors blake3 numpy pillow
 # load_model.py is in the folder python of NASChain.
 import torch
 from load_model import load, read_picture
 
-network, description = load("${file}")
+network, description = load("model.safetensors")  # the downloaded file
 pixels = read_picture("photo.png", description["architecture"]["input"])
 with torch.no_grad():
     probabilities = network(pixels[None])[0].softmax(dim=0)
@@ -43,8 +43,7 @@ print(names[best] if names else best, float(probabilities[best]))
 let current = null;
 
 function download(network, format, label) {
-  const file = `${network.genome}.${format}`;
-  return el("a", { class: "button", href: `${page.api}/models/${network.genome}/files/${format}`, download: file }, label);
+  return el("a", { class: "button", href: `${page.api}/models/${network.genome}/files/${format}`, download: "" }, label);
 }
 
 function program(title, text) {
@@ -65,7 +64,8 @@ function int8(network) {
         const { before, after, images } = await fetchJson(`${page.api}/models/${network.genome}/int8`);
         if (current !== network.genome) return;
         const change = after - before;
-        answer.textContent = `${percent(after)} in eight bits, ${percent(before)} as floats: ${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)} points, on ${number(images)} pictures.`;
+        const points = `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)} points`;
+        answer.textContent = `${percent(after)} in eight bits, ${percent(before)} as floats: ${points}, on ${number(images)} pictures.`;
       } catch (problem) {
         answer.textContent = "";
         showTrouble(trouble, problem);
@@ -78,12 +78,14 @@ function int8(network) {
 /** Shows what can be downloaded of a network. */
 export function showFiles(network) {
   current = network.genome;
+  const kind = (name, text, ...content) => el("div", {}, el("h3", {}, name), el("p", {}, text), content.flat());
+  const actions = (...links) => el("div", { class: "actions" }, links);
   fill("files", el("div", { class: "downloads" },
-    el("div", {}, el("h3", {}, "ONNX"), el("p", {}, "For onnxruntime, browsers, phones and most tools. The normalisation is inside: pixels from 0 to 255."),
-      el("div", { class: "actions" }, download(network, "onnx", "Download ONNX"))),
-    el("div", {}, el("h3", {}, "ONNX in eight bits"), el("p", {}, "A quarter of the size, and faster on many processors, with a little less accuracy."), int8(network)),
-    el("div", {}, el("h3", {}, "safetensors"), el("p", {}, "The weights for PyTorch, with a description of the architecture."),
-      el("div", { class: "actions" }, download(network, "safetensors", "Download safetensors"), download(network, "json", "Description (JSON)")))),
-  program("Use the ONNX file in Python", ONNX(`${network.genome}.onnx`)),
-  program("Use the safetensors file in PyTorch", TORCH(`${network.genome}.safetensors`)));
+    kind("ONNX", "For onnxruntime, browsers, phones and most tools. The normalisation is inside: pixels from 0 to 255.",
+      actions(download(network, "onnx", "Download ONNX"))),
+    kind("ONNX in eight bits", "A quarter of the size, and faster on many processors, with a little less accuracy.", int8(network)),
+    kind("safetensors", "The weights for PyTorch, with a description of the architecture.",
+      actions(download(network, "safetensors", "Download safetensors"), download(network, "json", "Description (JSON)")))),
+  program("Use the ONNX file in Python", ONNX),
+  program("Use the safetensors file in PyTorch", TORCH));
 }

@@ -9,9 +9,13 @@ async function list() {
   const shares = await fetchJson(path);
   const rows = shares.map((share) => [
     el("th", { scope: "row" }, el("code", {}, share.id)), date(share.created_s),
-    el("button", { type: "button", class: "danger", "aria-label": `Revoke the link ${share.id}`, onclick: (event) => revoke(share, event.currentTarget) }, "Revoke"),
+    el("button", {
+      type: "button", class: "danger", "aria-label": `Revoke the link ${share.id}`, onclick: (event) => revoke(share, event.currentTarget),
+    }, "Revoke"),
   ]);
-  fill("shares", rows.length ? stacked(table("List of links", ["Link", "Made", quietHead("Actions")], rows)) : el("p", { class: "hint" }, "There are no links."));
+  fill("shares", rows.length
+    ? stacked(table("List of links", ["Link", "Made", quietHead("Actions")], rows))
+    : el("p", { class: "hint" }, "There are no links."));
 }
 
 async function attempt(work) {

@@ -1,7 +1,9 @@
 /** The data sets that the user may use, and uploads that are not data sets yet. */
 
 import { byId, bytes, el, fetchJson, page, send, table } from "./dom.js";
-import { busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, say, sentence, showTrouble, stacked, whileVisible } from "./account_parts.js";
+import {
+  busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, say, sentence, showTrouble, stacked, whileVisible,
+} from "./account_parts.js";
 
 const POLL_MS = 5_000;
 
@@ -33,10 +35,13 @@ function setRow(data) {
     }, `${data.name} is deleted.`, event.currentTarget),
   }, "Delete");
   return [
-    el("th", { scope: "row", class: "run-name" }, el("a", { href: path, id: `open-${data.digest}` }, data.name), el("span", { class: "hint" }, about.join(" · "))),
+    el("th", { scope: "row", class: "run-name" },
+      el("a", { href: path, id: `open-${data.digest}` }, data.name), el("span", { class: "hint" }, about.join(" · "))),
     data.classes, data.train_images, data.test_images, numberCell(data.kind.replace(/^folder-/, "")), numberCell(bytes(data.bytes)),
     el("td", {}, el("div", { class: "row-actions" },
-      el("a", { class: "button", id: `use-${data.digest}`, href: `/runs/new?data=${data.digest}`, "aria-label": `Search for networks with ${data.name}` }, "Search"), mine || null)),
+      el("a", {
+        class: "button", id: `use-${data.digest}`, href: `/runs/new?data=${data.digest}`, "aria-label": `Search for networks with ${data.name}`,
+      }, "Search"), mine || null)),
   ];
 }
 

@@ -53,7 +53,8 @@ function show(data) {
     : null);
   const most = Math.max(1, ...data.class_counts.map(({ train }) => train));
   const rows = data.class_counts.map((_, label) => classRow(data, label, most));
-  fill("classes", stacked(numbersRight(table("Pictures of each class", ["Class", "To learn from", "Test", quietHead("Share"), quietHead("Samples")], rows), 1, 2)));
+  const heads = ["Class", "To learn from", "Test", quietHead("Share"), quietHead("Samples")];
+  fill("classes", stacked(numbersRight(table("Pictures of each class", heads, rows), 1, 2)));
 }
 
 try {

@@ -78,7 +78,8 @@ export function showProblem(element, problem) {
   element.textContent = problem ? (problem.detail ?? String(problem.message ?? problem)) : "";
 }
 
-export const number = (value) => value.toLocaleString("en");
+const inGroups = new Intl.NumberFormat("en");
+export const number = (value) => inGroups.format(value);
 export const percent = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2)} %`);
 export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 

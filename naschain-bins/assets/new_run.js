@@ -13,18 +13,39 @@ let asked = 0;
 /** The name follows the data set until somebody types one. */
 let isNamed = false;
 
+/** Fields of limits, the settings that they are, and their names. */
+const LIMITS = [
+  ["params-limit", "params_limit", "Parameters of a network"],
+  ["flops-limit", "flops_limit", "FLOPs for one picture"],
+];
+
+/** A whole number such as 50000 or 50k; `null` for an empty text. */
+function count(text, what) {
+  const trimmed = text.trim().replaceAll(",", "");
+  if (!trimmed) return null;
+  const [, digits, suffix] = trimmed.match(/^(\d+(?:\.\d+)?)\s*([kMG]?)$/) ?? [];
+  if (!digits) throw new Error(`${what}: “${trimmed}” is no number; write one such as 50000, 50k or 5M.`);
+  return Math.floor(Number(digits) * { "": 1, k: 1e3, M: 1e6, G: 1e9 }[suffix]);
+}
+
 /** The settings of the form. Throws an `Error` that says which line is wrong. */
 function settings() {
   const found = { budget: document.querySelector("[name=budget]:checked").value };
   const replication = byId("replication").value.trim();
   if (byId("replication").validity.badInput) throw new Error("Miners that train each network: enter a whole number from 2 to 64.");
   if (replication) found.replication = Number(replication);
+  for (const [id, setting, what] of LIMITS) {
+    const most = count(byId(id).value, what);
+    if (most !== null) found[setting] = most;
+  }
+  const time = byId("time-limit").value.trim();
+  if (time) found.time = time;
   byId("further").value.split("\n").forEach((line, index) => {
     const text = line.trim();
     if (!text || text.startsWith("#")) return;
     const [, name, value] = text.match(/^-{0,2}([A-Za-z][\w.-]*)\s*=\s*(.*)$/) ?? [];
     if (!name) throw new Error(`Line ${index + 1} of the other settings is “${text}”; write name=value, such as epochs=12.`);
-    if (["budget", "replication"].includes(name)) throw new Error(`Line ${index + 1} sets ${name}, which has a field of its own.`);
+    if (["budget", "replication", "params_limit", "params-limit", "flops_limit", "flops-limit", "time"].includes(name)) throw new Error(`Line ${index + 1} sets ${name}, which has a field of its own.`);
     const read = value === "true" || value === "false" ? value === "true" : value;
     // A flag that may be repeated, such as rule.
     if (name in found) found[name] = [found[name], read].flat();
@@ -47,8 +68,7 @@ function showEstimate(estimate) {
       fact("Computation", `${si(estimate.flops)}FLOPs`),
       estimate.largest_params ? fact("Largest network", `${si(estimate.largest_params)} parameters`) : [],
       fact("Miners now", number(estimate.miners)),
-      estimate.time_s === null ? [] : fact("Time", `about ${duration(estimate.time_s * 1000)}`)),
-    estimate.miners === 0 ? el("p", { class: "notice" }, "No miners are there at the moment. The search waits until some join.") : null);
+      !estimate.time_s ? [] : fact("Time", `about ${duration(estimate.time_s * 1000)}`)));
 }
 
 async function estimate() {
@@ -93,7 +113,8 @@ async function loadSets() {
     showTrouble(byId("problem"), problem);
   }
   const options = sets.map((data) => el("option", { value: data.digest },
-    `${data.name}: ${counted(data.train_images + data.test_images, "picture")}, ${number(data.classes)} classes${data.owner === page.user ? "" : `, of ${data.owner}`}`));
+    `${data.name}: ${counted(data.train_images + data.test_images, "picture")}, ${number(data.classes)} classes`
+      + (data.owner === page.user ? "" : `, of ${data.owner}`)));
   byId("data").prepend(...options);
   const isKnown = wanted === DIGITS || sets.some((data) => data.digest === wanted);
   byId("data").value = isKnown ? wanted : sets[0]?.digest ?? DIGITS;

@@ -4,6 +4,7 @@ use crate::{Search, Space};
 
 impl<S: Space> Search<S> {
     pub(crate) fn keyed(&self, genome: S::Genome, parents: Parents) -> Keyed<S::Genome> {
+        let genome = self.state.space.repaired(genome);
         Keyed {
             canonical: self.state.space.canonical(&genome),
             genome,

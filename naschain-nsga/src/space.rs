@@ -24,6 +24,15 @@ pub trait Space {
         genome.clone()
     }
 
+    /// Returns the genome if it may be a candidate, and otherwise one near it that may: a repair
+    /// operator, which keeps a search within limits that are known without an evaluation. The search
+    /// passes every genome that it makes, and every one that it is given, through it. It must return
+    /// the same kind of genome, and return those that it has returned unchanged. By default all
+    /// genomes may be candidates.
+    fn repaired(&self, genome: Self::Genome) -> Self::Genome {
+        genome
+    }
+
     /// Returns one entry per objective, in the objective's own direction: its value if it is known
     /// without an evaluation, such as a network's parameters. An empty vector means that none is known.
     fn known_objectives(&self, _genome: &Self::Genome) -> Vec<Option<f64>> {

@@ -1,6 +1,8 @@
 //! The crate's error type.
 
-use naschain_core::Genome;
+use naschain_core::{Costs, Genome};
+
+use crate::limits::CostLimits;
 
 /// Why a run's specification or a stored state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,21 @@ pub enum Error {
         /// The maximum number of networks.
         networks: usize,
     },
+    /// A network that must be allowed is not.
+    #[error(
+        "the network of genome {genome} has {} parameters and {} FLOPs, which is more than the limits allow ({}); raise them, or choose a smaller space",
+        costs.params,
+        costs.flops,
+        limited(*limits)
+    )]
+    Limits {
+        /// The genome: the smallest of the space, or one of those to start from.
+        genome: Genome,
+        /// The costs of its network.
+        costs: Costs,
+        /// The limits.
+        limits: CostLimits,
+    },
     /// More genomes to start from than the first generation has.
     #[error("initial_genomes has {found} genomes; it must have at most {most}, the population")]
     InitialCount {
@@ -126,4 +143,14 @@ pub enum Error {
         /// What is wrong with them.
         reason: String,
     },
+}
+
+/// Limits as in `run.json`.
+fn limited(limits: CostLimits) -> String {
+    let one = |name: &str, most: Option<u64>| most.map(|most| format!("{name}: {most}"));
+    let both = [
+        one("max_params", limits.max_params),
+        one("max_flops", limits.max_flops),
+    ];
+    both.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

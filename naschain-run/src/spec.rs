@@ -8,6 +8,7 @@ use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::limits::CostLimits;
 use crate::proof::RequestRules;
 
 /// Everything that determines the results of a run.
@@ -29,6 +30,9 @@ pub struct RunSpec {
     /// random. At most as many as the population, each of another network. Omitted if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub initial_genomes: Vec<Genome>,
+    /// What networks may cost at most. Omitted if there are no limits.
+    #[serde(default, skip_serializing_if = "CostLimits::are_none")]
+    pub limits: CostLimits,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
     /// Whether an answer whose parameters or FLOPs are not those of its network is malformed. Runs of
@@ -125,6 +129,7 @@ impl RunSpec {
             data,
             search: SearchConfig::new(space.genome_len(), objectives()),
             initial_genomes: Vec::new(),
+            limits: CostLimits::default(),
             rules: Rules::default(),
             space,
             checks_costs: true,
@@ -191,7 +196,24 @@ impl RunSpec {
         if self.recipe.is_measured_on_test() && networks > 1 {
             return Err(Error::ChosenByTest { networks });
         }
+        self.validate_limits()?;
         self.validate_initial_genomes()
+    }
+
+    /// The smallest network, and those to start from, must be within the limits.
+    fn validate_limits(&self) -> Result<(), Error> {
+        let smallest = Genome::zeros(self.space.genome_len());
+        for genome in std::iter::once(&smallest).chain(&self.initial_genomes) {
+            let costs = self.space.decode(genome)?.costs()?;
+            if !self.limits.allow(costs) {
+                return Err(Error::Limits {
+                    genome: genome.clone(),
+                    costs,
+                    limits: self.limits,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn validate_initial_genomes(&self) -> Result<(), Error> {

@@ -8,12 +8,13 @@ use naschain_consensus::{
     Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
     check_costs,
 };
-use naschain_core::{Digest, Genome, MacroSpace};
+use naschain_core::{Digest, Genome};
 use naschain_nsga::{CandidateId, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::ended_job::{EndedJob, FrontMember};
 use crate::error::Error;
+use crate::limits::LimitedSpace;
 use crate::proof::Proof;
 use crate::secret::RunSecret;
 use crate::spec::RunSpec;
@@ -32,7 +33,7 @@ pub struct RunState {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
-    search: Search<MacroSpace>,
+    search: Search<LimitedSpace>,
     board: JobBoard,
     genomes: BTreeMap<JobId, Genome>,
     #[serde(rename = "closed")]
@@ -59,7 +60,7 @@ impl RunState {
         let parts = Parts {
             search: Search::starting_from(
                 spec.search.clone(),
-                spec.space.clone(),
+                LimitedSpace::new(spec.space.clone(), spec.limits),
                 spec.initial_genomes.clone(),
             )?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
@@ -273,7 +274,7 @@ impl RunState {
     }
 
     /// The search.
-    pub fn search(&self) -> &Search<MacroSpace> {
+    pub fn search(&self) -> &Search<LimitedSpace> {
         &self.parts.search
     }
 

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use naschain_core::{Genome, Purpose, Stream};
-use naschain_run::RunSpec;
+use naschain_nsga::Space;
+use naschain_run::{LimitedSpace, RunSpec};
 
 /// FLOPs of a network of a later generation, relative to the random networks of the first one: a search
 /// for small networks too proposes smaller ones. It was 0.42 to 0.71 in searches of 24 and 40 networks
@@ -86,7 +87,8 @@ pub(crate) fn average_flops(spec: &RunSpec) -> f64 {
 
 pub(crate) fn network(spec: &RunSpec, index: usize) -> Result<Genome> {
     let mut stream = Stream::new(spec.search.seed, Purpose::Simulation, 1, index as u64);
-    Ok(spec.space.random_genome(&mut stream)?)
+    let genome = spec.space.random_genome(&mut stream)?;
+    Ok(LimitedSpace::new(spec.space.clone(), spec.limits).repaired(genome))
 }
 
 #[cfg(test)]

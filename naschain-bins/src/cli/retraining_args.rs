@@ -14,7 +14,7 @@ use crate::cli::common_args::{CommonArgs, PlannedRun};
 use crate::cli::genome_args::GenomeArgs;
 
 /// Flags that describe a search or its data, of which a retraining takes over those of its run.
-const OF_SEARCHES: [&str; 22] = [
+const OF_SEARCHES: [&str; 24] = [
     "data",
     "image_size",
     "skip_bad",
@@ -26,6 +26,8 @@ const OF_SEARCHES: [&str; 22] = [
     "phases",
     "nodes",
     "init_channels",
+    "params_limit",
+    "flops_limit",
     "train_images",
     "validation_images",
     "batch_size",

@@ -10,8 +10,10 @@ use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
 use crate::cli::data_args::DataArgs;
+use crate::cli::limit_args::LimitArgs;
 use crate::cli::machine_memory;
 use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, indented, presets};
+use crate::cli::run_values::{mode, one_in, pace};
 use crate::cli::training_args::TrainingArgs;
 use crate::journal::versions::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
@@ -68,6 +70,8 @@ pub(crate) struct RunArgs {
     /// --help]
     #[arg(long, value_name = "N", help_heading = NETWORKS)]
     pub init_channels: Option<usize>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     /// How the next genomes are chosen: surrogate or nsga2
@@ -208,34 +212,6 @@ impl ComputeArgs {
     }
 }
 
-fn mode(text: &str) -> Result<Mode, String> {
-    match text {
-        "surrogate" => Ok(Mode::Surrogate),
-        "nsga2" => Ok(Mode::Nsga2),
-        _ => Err("use surrogate or nsga2".to_owned()),
-    }
-}
-
-fn pace(text: &str) -> Result<Pace, String> {
-    match text {
-        "generational" => Ok(Pace::Generational),
-        "steady" => Ok(Pace::SteadyState),
-        _ => Err("use generational or steady".to_owned()),
-    }
-}
-
-/// The N of a share 1/N; 0 for none.
-fn one_in(text: &str) -> Result<u32, String> {
-    let number = match text {
-        "0" => Some(0),
-        _ => text.strip_prefix("1/").and_then(|text| text.parse().ok()),
-    };
-    let is_share = |number: &u32| text == "0" || *number > 0;
-    number
-        .filter(is_share)
-        .ok_or_else(|| "use 1/N, such as 1/100, or 0 for none".to_owned())
-}
-
 /// The end of `--help`: defaults that depend on the data set, and the rules of the job board.
 pub fn help() -> String {
     let mut text = format!(
@@ -279,6 +255,7 @@ impl RunArgs {
         let mut spec = RunSpec::new(space, data);
         spec.search = search;
         spec.recipe = recipe;
+        spec.limits = self.limits.limits();
         self.complete(spec, self.replication(name), dataset)
     }
 

@@ -15,7 +15,7 @@ use crate::client::users::UserClient;
 use crate::commands::uploading::{named_by_content, send};
 use crate::home::runs::RunSettings;
 use crate::hosting::data_routes::DataInfo;
-use crate::hosting::planning::settings_of;
+use crate::hosting::planning::{TimeArgs, settings_of};
 use crate::hosting::run_creation::NewRun;
 use crate::hosting::run_routes::RunInfo;
 use crate::hosting::upload_routes::NewUpload;
@@ -56,11 +56,13 @@ struct SettingsFlags(RunSettings);
 
 impl Args for SettingsFlags {
     fn augment_args(command: Command) -> Command {
-        without_folder(RunArgs::augment_args(command))
+        without_folder(TimeArgs::augment_args(RunArgs::augment_args(command)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        without_folder(RunArgs::augment_args_for_update(command))
+        without_folder(TimeArgs::augment_args_for_update(
+            RunArgs::augment_args_for_update(command),
+        ))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::home::tokens::Scope;
 use crate::hosting::caller::{Sender, trouble, wrong};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
-use crate::hosting::planning::planned;
+use crate::hosting::planning::{planned, time_limit};
 use crate::hosting::run_creation::data_of;
 use crate::printable::{about, counted};
 use crate::server::app::Reply;
@@ -71,6 +71,7 @@ pub(super) async fn estimate(
     let dataset = host.dataset(digest, &kind).await;
     let dataset = dataset.map_err(|error| trouble(&error))?;
     let is_signed = host.auth.hotkey().is_some();
+    let limit = time_limit(&considered.settings);
     // On a thread of its own: it draws the data's split.
     let sized = move || {
         let (spec, _) = planned(&considered.settings, &kind, &dataset, is_signed)?;
@@ -82,6 +83,10 @@ pub(super) async fn estimate(
     let (flops, spec) = sized.map_err(|error| wrong(&error))?;
     let (miners, rate) = host.miners_here().await;
     let time_s = rate.map(|rate| flops / rate);
+    let time_s = match limit {
+        Some(limit) => time_s.map(|time_s| time_s.min(limit.as_secs_f64())),
+        None => time_s,
+    };
     let recipe = &spec.recipe;
     let networks = spec.search.max_candidates();
     Ok(Json(RunEstimate {

@@ -48,7 +48,10 @@ pub(super) async fn forward(
         return Err(not_found());
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let hosted = host.opened(stored).await.map_err(|error| trouble(&error))?;
+    let hosted = host.opened(stored.clone()).await;
+    let hosted = hosted.map_err(|error| trouble(&error))?;
+    let fetched = host.fetch_result(&stored, &rest).await;
+    fetched.map_err(|error| trouble(&error))?;
     let routes = if reads && may_read && !is_signed {
         hosted.open.clone()
     } else {

@@ -286,13 +286,12 @@ impl Host {
         if !hosted.status().is_open() {
             return;
         }
-        let stop = hosted.stop.subscribe();
         let followed = (self.settings.follow)(Followed {
             coordinator: hosted.coordinator.clone(),
             dir: hosted.dir.clone(),
             dataset: hosted.dataset.clone(),
             options: self.settings.options,
-            stop,
+            stop: hosted.stop.subscribe(),
         });
         let (host, watched) = (self.clone(), hosted.clone());
         let following = tokio::spawn(async move {
@@ -318,6 +317,7 @@ impl Host {
             }
         });
         hosted.keep_task(following);
+        hosted.keep_task(tokio::spawn(self.clone().end_in_time(hosted.clone())));
         hosted.keep_task(passed_on(hosted.coordinator.changes(), &self.changes));
         hosted.keep_task(passed_on(hosted.coordinator.asked(), &self.asked));
     }

@@ -19,6 +19,7 @@ use crate::coordinator::deliveries::{Deliveries, Publish};
 use crate::home::files::Files;
 use crate::home::run_path;
 use crate::home::runs::{RunStatus, StoredRun};
+use crate::hosting::planning::time_limit;
 use crate::hosting::settings::HostSettings;
 use crate::journal::folder_lock::FolderLock;
 use crate::journal::secret::read_secret;
@@ -54,6 +55,10 @@ pub(crate) struct HostedRun {
     /// Becomes true when the owner stops the run.
     pub(crate) stop: watch::Sender<bool>,
     status: Mutex<RunStatus>,
+    /// When it was created, in seconds since 1970.
+    pub(super) created_s: i64,
+    /// After this time it ends.
+    pub(super) time_limit: Option<Duration>,
     /// When somebody asked for it last.
     used: Mutex<Instant>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -148,6 +153,8 @@ impl HostedRun {
             has_own_miners: !stored.miners.is_empty(),
             id: stored.id,
             owner: stored.owner,
+            created_s: stored.created_s,
+            time_limit: time_limit(&stored.settings),
             name: stored.name,
             signed: routes(auth),
             open: routes(reads),

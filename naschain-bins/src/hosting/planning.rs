@@ -1,14 +1,15 @@
 //! A run from the settings of a request, which are the flags of `genomaster search`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser};
 use naschain_run::{RunSecret, RunSpec};
 use naschain_train::{DataName, Dataset};
 
 use crate::cli::config::flags_of;
-use crate::cli::run_args::RunArgs;
+use crate::cli::run_args::{RunArgs, SIZE};
 use crate::home::runs::RunSettings;
 use crate::random::random_bytes;
 
@@ -18,6 +19,17 @@ use crate::random::random_bytes;
 struct SettingsArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    time: TimeArgs,
+}
+
+/// How long a run may take.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct TimeArgs {
+    /// Time after its beginning at which the run ends with the networks that it has by then, such as 30m
+    /// or 8h
+    #[arg(long, value_name = "DURATION", help_heading = SIZE, value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
 }
 
 /// Flags of a search in one process that mean nothing here.
@@ -36,7 +48,7 @@ pub(crate) fn planned(
     dataset: &Dataset,
     has_strangers: bool,
 ) -> Result<(RunSpec, Option<RunSecret>)> {
-    let mut args = parsed(settings)?;
+    let mut args = parsed(settings)?.run;
     args.has_strangers = has_strangers;
     let name: DataName = kind.parse()?;
     let mut spec = args.spec_on(&name, dataset)?;
@@ -56,7 +68,7 @@ pub(crate) fn planned(
 }
 
 /// The flags in the settings of a request.
-fn parsed(settings: &RunSettings) -> Result<RunArgs> {
+fn parsed(settings: &RunSettings) -> Result<SettingsArgs> {
     let mut command = SettingsArgs::command();
     command.build();
     let mut table = toml::Table::new();
@@ -79,9 +91,15 @@ fn parsed(settings: &RunSettings) -> Result<RunArgs> {
     }
     let flags = flags_of(&command, &table, |_| false).context("settings")?;
     match SettingsArgs::try_parse_from(flags) {
-        Ok(args) => Ok(args.run),
+        Ok(args) => Ok(args),
         Err(error) => bail!("settings: {}", plain(&error)),
     }
+}
+
+/// How long a run with these settings may take, if that is limited.
+pub(crate) fn time_limit(settings: &RunSettings) -> Option<Duration> {
+    // What is stored was checked when the run was created.
+    parsed(settings).ok()?.time.time
 }
 
 /// Refuses flags of a search at a genomaster whose runs bring their own.
@@ -147,12 +165,14 @@ mod tests {
     fn settings_are_the_flags_of_a_search() {
         let settings = json!({
             "epochs": 2, "population": 4, "generations": 2, "nesterov": true, "rule": ["max_retries=8"],
-            "learning-rate": 0.5, "mode": "nsga2",
+            "learning-rate": 0.5, "mode": "nsga2", "params_limit": 5000, "time": "2h",
         });
         let settings: RunSettings = serde_json::from_value(settings).unwrap();
         let digits = Dataset::digits();
         let (spec, secret) = planned(&settings, "digits", &digits, true).unwrap();
         assert_eq!((spec.recipe.epochs, spec.search.population), (2, 4));
+        assert_eq!(spec.limits.max_params, Some(5_000));
+        assert_eq!(time_limit(&settings), Some(Duration::from_secs(7_200)));
         assert!(spec.recipe.nesterov && spec.rules.reputation.is_some());
         assert_eq!(spec.rules.max_retries, 8);
         assert_eq!(spec.secret_hash, secret.map(|secret| secret.hash()));
@@ -165,6 +185,7 @@ mod tests {
         for (name, value, expected) in [
             ("epoch", json!(3), "settings.epoch is unknown"),
             ("epochs", json!("many"), "'many' for '--epochs <N>'"),
+            ("time", json!("soon"), "'soon' for '--time <DURATION>'"),
             ("epochs", json!({"a": 1}), "epochs is"),
             ("epochs", json!(null), "settings.epochs must be"),
             (

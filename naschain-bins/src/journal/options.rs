@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 33] = [
+const OPTIONS: [(&str, &str); 36] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space.input", "--image-size"),
@@ -27,6 +27,9 @@ const OPTIONS: [(&str, &str); 33] = [
     ("recipe.nesterov", "--nesterov"),
     ("recipe.rungs", "--rungs"),
     ("initial_genomes", "--retrain"),
+    ("limits", "--params-limit and --flops-limit"),
+    ("limits.max_params", "--params-limit"),
+    ("limits.max_flops", "--flops-limit"),
     ("search.population", "--population"),
     ("search.generations", "--generations"),
     ("search.seed", "--seed"),

@@ -16,6 +16,7 @@ mod miner;
 mod models;
 mod network;
 mod operations;
+mod pages;
 mod pictures;
 mod programs;
 mod recorded;

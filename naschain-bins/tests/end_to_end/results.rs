@@ -141,25 +141,30 @@ fn networks_are_shown_and_runs_listed_and_compared() {
 fn the_report_needs_no_other_file() {
     let (dir, _) = finished("report");
     let report = read(dir.join("runs/a/report.html"));
-    let (_, data) = report.split_once("id=\"data\">").unwrap();
-    let (data, _) = data.split_once("</script>").unwrap();
-    let data: Value = serde_json::from_str(data).unwrap();
-    let networks = data["networks"].as_array().unwrap();
-    assert_eq!(networks.len(), 12);
-    assert_eq!(data["hypervolume"].as_array().unwrap().len(), 12);
-    let best = networks
-        .iter()
+    let inside = |id: &str| -> Value {
+        let (_, data) = report.split_once(&format!("id=\"{id}\">")).unwrap();
+        let (data, _) = data.split_once("</script>").unwrap();
+        serde_json::from_str(data).unwrap()
+    };
+    let (record, details) = (inside("record"), inside("details"));
+    assert_eq!(record["candidates"]["job"].as_array().unwrap().len(), 12);
+    assert_eq!(record["facts"]["has_times"], false);
+    assert!(!record["front"]["entered"].as_array().unwrap().is_empty());
+    let details = details.as_object().unwrap();
+    assert_eq!(details.len(), 12);
+    let best = details
+        .values()
         .find(|n| n["picks"].as_str().unwrap().contains("best"));
     let best = best.unwrap();
     assert_eq!(best["curve"].as_array().unwrap().len(), 6);
-    assert_eq!(best["miners"].as_array().unwrap().len(), 3);
+    assert_eq!(best["answers"].as_array().unwrap().len(), 3);
     assert!(best["svg"].as_str().unwrap().contains("</svg>"));
     // Nothing is loaded: no source, style sheet or import by address.
-    let (page, rest) = report.split_once("<script").unwrap();
-    let (_, rest) = rest.split_once("id=\"data\"").unwrap();
+    let (page, _) = report.split_once("<script").unwrap();
     for loaded in ["src=\"", "@import", "<link", "url(http"] {
-        assert!(!page.contains(loaded) && !rest.contains(loaded), "{loaded}");
+        assert!(!page.contains(loaded), "{loaded}");
     }
+    assert!(!report.contains("<script src") && !report.contains("<link "));
     let svg = read(dir.join("runs/a/front.svg"));
     for text in ["prefers-color-scheme", "test accuracy", "knee"] {
         assert!(svg.contains(text), "{text}");

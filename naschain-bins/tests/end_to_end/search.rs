@@ -181,13 +181,51 @@ fn a_search_ends_at_its_target_or_its_time() {
     let line = listed.lines().find(|line| line.starts_with("target"));
     let is_stopped = line.is_some_and(|line| line.contains("stopped") && line.contains(" of 12  "));
     assert!(is_stopped, "{listed}");
-    assert!(read(dir.join("target/report.html")).contains(r#""unfinished_of":12,"#));
+    let report = read(dir.join("target/report.html"));
+    assert!(report.contains(r#""networks":12,"#) && report.contains(r#""finished_ms":null"#));
     let printed = succeeded(
         search(&dir.join("time"), &["--time=1s", "--epochs=400"])
             .output()
             .unwrap(),
     );
     assert!(printed.contains("ended by --time after "), "{printed}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_search_stays_within_its_limits() {
+    let dir = folder("limits");
+    let run = dir.join("run");
+    let limits = [
+        "--params-limit=600",
+        "--flops-limit=20000",
+        "--generations=4",
+    ];
+    succeeded(search(&run, &limits).output().unwrap());
+    let lines = read(run.join("history.jsonl"));
+    let mut count = 0;
+    for line in lines.lines() {
+        let job: serde_json::Value = serde_json::from_str(line).unwrap();
+        let measured = &job["verdict"]["consensus"];
+        assert!(measured["params"].as_u64().unwrap() <= 600, "{line}");
+        assert!(measured["flops"].as_u64().unwrap() <= 20_000, "{line}");
+        count += 1;
+    }
+    assert!(count >= 4, "{count}");
+    succeeded(genomaster().arg("audit").arg(&run).output().unwrap());
+    let other = refused(&mut search(
+        &run,
+        &["--params-limit=700", "--generations=4"],
+    ));
+    assert!(
+        other.contains("--params-limit: 600 then, 700 now"),
+        "{other}"
+    );
+    let none = refused(&mut search(&dir.join("none"), &["--params-limit=5"]));
+    assert!(
+        none.contains("more than the limits allow (max_params: 5)"),
+        "{none}"
+    );
     std::fs::remove_dir_all(dir).unwrap();
 }
 

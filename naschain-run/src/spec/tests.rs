@@ -75,6 +75,31 @@ fn initial_genomes_are_evaluated_first_and_only_written_if_there_are_any() {
 }
 
 #[test]
+fn limits_are_written_and_must_allow_the_smallest_network() {
+    let mut spec = spec();
+    (spec.space.phases, spec.space.nodes) = (1, 3);
+    (spec.search.genome_len, spec.search.population) = (4, 4);
+    let json = serde_json::to_string(&spec).unwrap();
+    assert!(!json.contains("limits"), "{json}");
+    let without = spec.clone();
+    spec.limits.max_params = Some(400);
+    spec.validate().unwrap();
+    assert_ne!(spec.digest(), without.digest());
+    let state = RunState::new(spec.clone()).unwrap();
+    assert_eq!(state.genomes().count(), spec.search.population);
+    for (_, genome) in state.genomes() {
+        assert!(spec.costs_of(genome).unwrap().params <= 400, "{genome}");
+    }
+    spec.limits.max_params = Some(1);
+    let refused = spec.validate().unwrap_err().to_string();
+    assert!(refused.contains("(max_params: 1)"), "{refused}");
+    spec.limits.max_params = Some(400);
+    spec.initial_genomes = vec!["1".repeat(spec.search.genome_len).parse().unwrap()];
+    let refused = spec.validate().unwrap_err().to_string();
+    assert!(refused.contains("max_params: 400"), "{refused}");
+}
+
+#[test]
 fn networks_are_not_chosen_by_the_test_images() {
     let mut spec = spec();
     spec.recipe.validation_images = 0;

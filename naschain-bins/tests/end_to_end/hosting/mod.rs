@@ -3,6 +3,7 @@
 mod access;
 mod cluster;
 mod openapi;
+mod pages;
 mod runs;
 mod sign_in;
 mod uploads;

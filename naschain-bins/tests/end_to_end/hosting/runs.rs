@@ -284,3 +284,17 @@ fn a_miner_that_is_known_from_one_run_is_introduced_to_the_next() {
     drop(server);
     audit(&home.run_dir(&second));
 }
+
+#[test]
+fn a_run_ends_when_its_time_is_over() {
+    let home = Home::new("hosting-time");
+    home.add("ada", &[]);
+    let server = home.serve(0, &[]);
+    let run = home.submit(&server, "ada", &["--time=2s", "--generations=1000"]);
+    let other = home.submit(&server, "ada", &["--time=1h", "--seed=2"]);
+    let _miners = home.miners(&server, &["m1", "m2", "m3"]);
+    home.wait_for(&server, "ada", &run, "stopped");
+    home.wait_for(&server, "ada", &other, "finished");
+    let wrong = refused(&mut home.user(&server, "ada", &["submit", "--time=soon"]));
+    assert!(wrong.contains("'soon'"), "{wrong}");
+}

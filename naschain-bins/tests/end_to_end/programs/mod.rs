@@ -241,9 +241,10 @@ pub(crate) fn exchange(
         body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    // A picture is no text.
+    text(&answer)
 }
 
 /// Creates a database for a test on a PostgreSQL server, so that concurrent tests do not interfere.

@@ -1,0 +1,145 @@
+//! Limits of the costs of a run's networks.
+
+use std::collections::VecDeque;
+
+use naschain_core::{Costs, Genome, MacroSpace};
+use naschain_nsga::Space;
+use serde::{Deserialize, Serialize};
+
+/// What the networks of a run may cost at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CostLimits {
+    /// Maximum number of parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_params: Option<u64>,
+    /// Maximum FLOPs of one forward pass of one image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_flops: Option<u64>,
+}
+
+impl CostLimits {
+    /// Whether there are none.
+    pub fn are_none(&self) -> bool {
+        *self == CostLimits::default()
+    }
+
+    /// Whether a network with these costs is within them.
+    pub fn allow(&self, costs: Costs) -> bool {
+        let within = |cost: u64, most: Option<u64>| most.is_none_or(|most| cost <= most);
+        within(costs.params, self.max_params) && within(costs.flops, self.max_flops)
+    }
+}
+
+/// The macro space without the networks that cost more than a run allows: what a run searches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitedSpace {
+    space: MacroSpace,
+    limits: CostLimits,
+}
+
+impl LimitedSpace {
+    /// The networks of `space` within these limits.
+    pub fn new(space: MacroSpace, limits: CostLimits) -> LimitedSpace {
+        LimitedSpace { space, limits }
+    }
+
+    fn allows(&self, genome: &Genome) -> bool {
+        let costs = self
+            .space
+            .decode(genome)
+            .and_then(|network| network.costs());
+        costs.is_ok_and(|costs| self.limits.allow(costs))
+    }
+}
+
+impl Space for LimitedSpace {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        Space::canonical(&self.space, genome)
+    }
+
+    /// Clears bits of a genome whose network costs too much, in an order that its own bits determine,
+    /// until it is within the limits: without connections a network is smaller.
+    fn repaired(&self, mut genome: Genome) -> Genome {
+        if self.limits.are_none() || self.allows(&genome) {
+            return genome;
+        }
+        let order = blake3::hash(genome.to_string().as_bytes());
+        let mut order: VecDeque<u8> = order.as_bytes().iter().copied().collect();
+        while !self.allows(&genome) {
+            let set: Vec<usize> = (0..genome.len()).filter(|bit| genome.get(*bit)).collect();
+            // The network without connections: a valid run allows it.
+            if set.is_empty() {
+                break;
+            }
+            let drawn = usize::from(order[0]) * 256 + usize::from(order[1]);
+            genome.flip(set[drawn % set.len()]);
+            order.rotate_left(1);
+        }
+        genome
+    }
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        self.space.known_objectives(genome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_core::{Purpose, Stream};
+
+    fn space() -> MacroSpace {
+        MacroSpace {
+            phases: 2,
+            nodes: 4,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 8,
+            classes: 10,
+        }
+    }
+
+    #[test]
+    fn genomes_are_repaired_until_they_are_within_the_limits() {
+        let space = space();
+        let costs = |genome: &Genome| space.decode(genome).unwrap().costs().unwrap();
+        let limits = CostLimits {
+            max_params: Some(4_000),
+            max_flops: Some(90_000),
+        };
+        let limited = LimitedSpace::new(space.clone(), limits);
+        let (mut changed, mut phases) = (0, [0, 0]);
+        for index in 0..300 {
+            let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+            let genome = space.random_genome(&mut stream).unwrap();
+            let repaired = limited.repaired(genome.clone());
+            assert!(limits.allow(costs(&repaired)), "{genome}: {repaired}");
+            assert_eq!(limited.repaired(repaired.clone()), repaired);
+            if limits.allow(costs(&genome)) {
+                assert_eq!(repaired, genome);
+            } else {
+                changed += 1;
+                // Bits are only cleared.
+                let mut pairs = genome.bits().zip(repaired.bits());
+                assert!(pairs.all(|(before, after)| before || !after));
+            }
+            for phase in &space.decode(&repaired).unwrap().phases {
+                phases[phase.number - 1] += 1;
+            }
+        }
+        assert!(changed > 100, "{changed}");
+        // No phase is always the one that is cut.
+        assert!(phases.iter().all(|count| *count > 20), "{phases:?}");
+    }
+
+    #[test]
+    fn without_limits_nothing_changes() {
+        let limited = LimitedSpace::new(space(), CostLimits::default());
+        let genome: Genome = "11111111111111".parse().unwrap();
+        assert_eq!(limited.repaired(genome.clone()), genome);
+    }
+}
