@@ -2,6 +2,7 @@
 
 import { byId, counted, el, fetchJson, isStatic, number, page, percent } from "./dom.js";
 import { follow, throttled } from "./live.js";
+import { plotly } from "./plot.js";
 import { Record } from "./record.js";
 import { Scrubber } from "./scrubber.js";
 import { curvesView } from "./view_curves.js";
@@ -235,6 +236,8 @@ function start() {
     el("a", { class: "button", href: `${page.base ?? ""}/choose` }, "Choose a network"),
     ...(run ? [el("a", { class: "button", href: `/compare?run=${run}` }, "Compare with other runs")] : []));
   setStatus("loading");
+  // While the record is on its way the browser has nothing else to do. A failure is told by the chart.
+  plotly().catch(() => {});
   follow({ onRecord: show, onEvents: added, onStatus: setStatus });
   setInterval(tick, TICK_MS);
 }

@@ -7,7 +7,7 @@ let library = null;
 /** plotly.js, which is loaded at the first call. */
 export function plotly() {
   if (window.Plotly) return Promise.resolve(window.Plotly);
-  library ??= painted().then(() => new Promise((loaded, failed) => {
+  library ??= new Promise((loaded, failed) => {
     // With an element of this id and class plotly.js makes no style element, which the page may not
     // have; its rules are in style-plotly.css.
     document.head.append(el("meta", { id: "plotly.js-style-global", class: "no-inline-styles" }));
@@ -19,16 +19,8 @@ export function plotly() {
       failed(new Error("The charting library could not be loaded. Reload the page."));
     };
     document.head.append(script);
-  }));
-  return library;
-}
-
-/** After what is on the page has been painted, because running the library blocks it for long. A hidden page is not painted. */
-function painted() {
-  return new Promise((done) => {
-    requestAnimationFrame(() => setTimeout(done));
-    setTimeout(done, 100);
   });
+  return library;
 }
 
 /** The element of a chart, with a name for screen readers. */

@@ -44,6 +44,8 @@ export class Record {
     this.nextRow = [];
     this.lastRow = new Map();
     if (this.hasRungs) for (let row = 0; row < this.job.length; row++) this.link(row);
+    // Candidates that continue no other one.
+    this.genomes = this.rung.filter((rung) => rung === 0).length;
     this.replayed = { at: 0, jobs: new Set() };
   }
 
@@ -183,7 +185,6 @@ export class Record {
     const row = this.job.push(batch) - 1;
     this.rowOf.set(batch, row);
     this.genome[row] = genome;
-    this.generation[row] = Math.max(1, this.generations.length);
     this.opened_ms[row] = now_ms;
     this.ended_ms[row] = null;
     this.accuracy[row] = this.params[row] = this.flops[row] = null;
@@ -191,6 +192,9 @@ export class Record {
     this.openRows.add(row);
     const before = this.hasRungs ? this.link(row) : undefined;
     this.rung[row] = before === undefined ? 0 : this.rung[before] + 1;
+    // What goes on from a rung belongs to the generation in which it was new.
+    this.generation[row] = before === undefined ? Math.floor(this.genomes / this.facts.population) + 1 : this.generation[before];
+    if (before === undefined) this.genomes += 1;
   }
 
   judged({ batch, rows, consensus, failure, now_ms }) {
@@ -200,7 +204,7 @@ export class Record {
     this.place[row] = this.ended.push(row) - 1;
     this.openRows.delete(row);
     this.verdict[row] = this.verdicts.indexOf(verdictName(rows, failure));
-    if (consensus) {
+    if (consensus && !failure) {
       this.accuracy[row] = consensus.accuracy;
       this.params[row] = consensus.params;
       this.flops[row] = consensus.flops;

@@ -122,10 +122,20 @@ export class Cloud {
     this.paint();
   }
 
-  paint() {
+  /**
+   * Paints the points before the charting library is there, about where its axes will have them: running
+   * the library takes longer than all else.
+   */
+  preview() {
+    if (this.figure._fullLayout || this.points === null) return;
+    const { clientWidth: width, clientHeight: height } = this.figure;
+    const axis = (values, offset, length) => ({ type: "linear", range: padded(values), _offset: offset, _length: length });
+    this.paint({ width, height, xaxis: axis(this.points.x, 60, width - 76), yaxis: axis(this.points.y, 44, height - 104) });
+  }
+
+  paint(layout = this.figure._fullLayout) {
     const { canvas } = this.stack;
     canvas.hidden = this.points === null;
-    const layout = this.figure._fullLayout;
     if (this.points === null || !layout?.xaxis) return;
     const ratio = devicePixelRatio || 1;
     const [width, height] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
@@ -178,6 +188,14 @@ export class Cloud {
     }
     return best;
   }
+}
+
+/** The range of an axis that holds these values. */
+function padded(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const margin = 0.06 * (high - low);
+  return [low - margin, high + margin];
 }
 
 /** The pixels of a disc, relative to its centre. */

@@ -100,8 +100,8 @@ pub struct RunRecord {
     places: BTreeMap<JobId, usize>,
     /// Candidates that continue no other one.
     genomes: usize,
-    /// In a run with rungs, the number of jobs of each genome.
-    trained: BTreeMap<Genome, u32>,
+    /// In a run with rungs, the number of jobs of each genome, and its generation.
+    trained: BTreeMap<Genome, (u32, u32)>,
     front: Vec<FrontChange>,
     seats: Vec<SeatRow>,
     /// Trainings that go on, by job, seat and miner.
@@ -201,7 +201,12 @@ impl RunRecord {
                 entered: entered.into_iter().map(|member| member.job).collect(),
                 left,
             }),
-            PublicEvent::Generation { .. } => self.generations.push(now_ms),
+            // With rungs a generation can be the newest one again.
+            PublicEvent::Generation { number, .. } => {
+                if number > self.generations.len() {
+                    self.generations.push(now_ms);
+                }
+            }
             PublicEvent::Finished => self.finished_ms = Some(now_ms),
         }
     }
@@ -262,20 +267,21 @@ impl RunRecord {
         if self.places.contains_key(&job) {
             return;
         }
-        let rung = if self.has_rungs {
-            let trained = self.trained.entry(genome.clone()).or_default();
-            *trained += 1;
-            *trained - 1
+        let newest = u32::try_from(self.genomes / self.population + 1).unwrap_or(u32::MAX);
+        let (rung, generation) = if self.has_rungs {
+            // What goes on from a rung belongs to the generation in which it was new.
+            let trained = self.trained.entry(genome.clone()).or_insert((0, newest));
+            trained.0 += 1;
+            (trained.0 - 1, trained.1)
         } else {
-            0
+            (0, newest)
         };
-        let generation = self.genomes / self.population + 1;
         self.genomes += usize::from(rung == 0);
         self.places.insert(job, self.candidates.len());
         self.candidates.push(CandidateRow {
             job,
             genome,
-            generation: u32::try_from(generation).unwrap_or(u32::MAX),
+            generation,
             rung,
             opened_ms,
             ended_ms: None,

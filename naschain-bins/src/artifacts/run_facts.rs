@@ -36,7 +36,7 @@ impl RunFacts {
             genome_len: spec.search.genome_len,
             phase_len: spec.space.phase_len(),
             epochs: spec.recipe.epochs,
-            rungs: spec.search.rungs.clone(),
+            rungs: spec.recipe.rungs.clone(),
             seats: spec.rules.seats,
             networks,
             generations: spec.search.generations,

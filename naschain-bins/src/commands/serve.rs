@@ -189,6 +189,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     ))?;
     let title = shown_name(&dir, &coordinator.spec().data.name);
     let served = Arc::new(ServedRun::new(title, &dir, dataset.clone(), options));
+    served.recording.prepare(&coordinator);
     let router = server::router_of(coordinator.clone(), auth, legacy, None, served);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };

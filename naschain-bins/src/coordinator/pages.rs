@@ -32,6 +32,16 @@ pub struct JournalPart<T> {
     pub more: bool,
 }
 
+impl JournalPart<PublishedEntry> {
+    /// The number from which the next part begins.
+    pub(crate) fn next(&self) -> u64 {
+        self.entries
+            .last()
+            .map_or(self.last, |(number, ..)| *number)
+            + 1
+    }
+}
+
 impl Coordinator {
     /// The first public entries of the journal after number `after`: at most `limit`, and as many
     /// as are read at once.

@@ -7,7 +7,8 @@ use naschain_run::{PublicEvent, RunRecord};
 use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
-use crate::coordinator::call_error::CallError;
+use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::pages::PublishedEntry;
 
 /// The record of a run; empty until somebody asks for it.
 #[derive(Default)]
@@ -23,6 +24,15 @@ pub(crate) struct Kept {
 }
 
 impl Recording {
+    /// Makes the record before anybody asks for it, which takes seconds where much has happened.
+    pub(crate) fn prepare(self: &Arc<Recording>, coordinator: &Arc<Coordinator>) {
+        let (recording, coordinator) = (self.clone(), coordinator.clone());
+        tokio::spawn(async move {
+            // A standby has nothing to show yet.
+            let _ = recording.read(&coordinator, |_| ()).await;
+        });
+    }
+
     /// Brings the record up to date, and reads it.
     pub(crate) async fn read<T>(
         &self,
@@ -35,21 +45,44 @@ impl Recording {
             last: 0,
             response: None,
         });
+        let mut part = coordinator.recorded_events(kept.last + 1).await?;
         loop {
-            let part = coordinator.recorded_events(kept.last + 1).await?;
-            for (number, now_ms, feed) in part.entries {
-                // A damaged column is skipped here; an audit reports it.
-                let events: Vec<PublicEvent> = serde_json::from_str(&feed).unwrap_or_default();
+            // The next part is read while this one is parsed.
+            let reading = part.more.then(|| {
+                let (coordinator, first) = (coordinator.clone(), part.next());
+                tokio::spawn(async move { coordinator.recorded_events(first).await })
+            });
+            let entries = part.entries;
+            let parsed = tokio::task::spawn_blocking(move || parsed(entries)).await;
+            for (number, now_ms, events) in parsed.map_err(|_| closing())? {
                 for event in events {
                     kept.record.add(number, now_ms, event);
                 }
                 kept.last = number;
             }
-            if !part.more {
+            let Some(reading) = reading else {
                 kept.last = part.last;
                 return Ok(read(kept));
-            }
-            tokio::task::yield_now().await;
+            };
+            part = reading.await.map_err(|_| closing())??;
         }
     }
+}
+
+/// The public events of entries of the journal.
+fn parsed(entries: Vec<PublishedEntry>) -> Vec<(u64, u64, Vec<PublicEvent>)> {
+    let entries = entries.into_iter().map(|(number, now_ms, feed)| {
+        // A damaged column is skipped here; an audit reports it.
+        (
+            number,
+            now_ms,
+            serde_json::from_str(&feed).unwrap_or_default(),
+        )
+    });
+    entries.collect()
+}
+
+/// The tasks of a process that ends are dropped.
+fn closing() -> CallError {
+    CallError::Unavailable(Unavailable::Closing)
 }

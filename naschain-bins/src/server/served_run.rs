@@ -18,7 +18,7 @@ pub(crate) struct ServedRun {
     /// Of trying and converting models.
     pub(crate) options: Options,
     /// What has happened in it, for all its routes.
-    pub(super) recording: Arc<Recording>,
+    pub(crate) recording: Arc<Recording>,
     pub(super) programs: Arc<MinerPrograms>,
     /// Held by the one request that computes.
     pub(super) turn: tokio::sync::Mutex<()>,

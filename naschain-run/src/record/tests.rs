@@ -149,7 +149,7 @@ fn the_jobs_of_a_genome_are_its_rungs() {
     }
     let columns = columns(&record);
     assert_eq!(columns["candidates"]["rung"], json!([0, 0, 1, 0, 2]));
-    assert_eq!(columns["candidates"]["generation"], json!([1, 1, 2, 2, 2]));
+    assert_eq!(columns["candidates"]["generation"], json!([1, 1, 1, 2, 1]));
 }
 
 #[test]

@@ -38,7 +38,14 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
         };
         record.add(0, 0, event);
     }
+    let (mut began, of) = (0, spec.search.generations);
     for (number, job) in (1..).zip(&all) {
+        // A generation begins with the first of its networks that has a result.
+        let generation = record.generation_of(job.job).unwrap_or(0) as usize;
+        while began < generation {
+            began += 1;
+            record.add(number, number, PublicEvent::Generation { number: began, of });
+        }
         record.add(number, number, verdict(job));
         let measured = job.result().filter(|_| is_whole(job));
         let change = measured.and_then(|measured| front.add(job, measured));

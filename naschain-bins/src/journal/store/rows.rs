@@ -45,6 +45,17 @@ pub(super) fn published((number, now_ms, feed): (i64, i64, String)) -> (u64, u64
     (number.max(0) as u64, now_ms.max(0) as u64, feed)
 }
 
+/// The same of a line with the three columns, separated by spaces.
+pub(super) fn published_line(line: &str) -> Result<(u64, u64, String)> {
+    let mut parts = line.splitn(3, ' ');
+    let mut number = || parts.next().and_then(|text| text.parse::<i64>().ok());
+    let numbers = number().zip(number());
+    let columns = numbers.zip(parts.next());
+    let ((number, now_ms), feed) =
+        columns.with_context(|| format!("the journal has a damaged row: {line:.60}"))?;
+    Ok(published((number, now_ms, feed.to_owned())))
+}
+
 pub(super) fn snapshot(row: SnapshotRow) -> Result<Snapshot> {
     let (number, hash, now_ms, format, digest, bytes) = row;
     Ok(Snapshot {

@@ -176,14 +176,21 @@ impl SqliteStore {
         first: u64,
         limit: usize,
     ) -> Result<Vec<(u64, u64, String)>> {
-        let select = "SELECT number, now_ms, feed FROM journal
-                WHERE number >= ? AND feed IS NOT NULL ORDER BY number LIMIT ?";
-        let rows = sqlx::query_as(select)
+        // One row with a line for each entry: the library hands over rows one by one, which takes longer
+        // than reading them.
+        let select = "SELECT group_concat(number || ' ' || now_ms || ' ' || replace(feed, char(10), ' '), char(10))
+                FROM (SELECT number, now_ms, feed FROM journal
+                    WHERE number >= ? AND feed IS NOT NULL ORDER BY number LIMIT ?)";
+        let lines: Option<String> = sqlx::query_scalar(select)
             .bind(first as i64)
             .bind(limit as i64)
-            .fetch_all(&mut self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
-        Ok(rows.into_iter().map(rows::published).collect())
+        lines
+            .iter()
+            .flat_map(|lines| lines.lines())
+            .map(rows::published_line)
+            .collect()
     }
 
     pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
