@@ -1,11 +1,13 @@
 /** The page to choose one of the networks that a search has found, to try it, and to take it away. */
 
 import { byId, el, fetchJson, page, percent, si, table } from "./dom.js";
-import { fill, numberCell, numbersRight, quietHead, say, showTrouble, withCode } from "./account_parts.js";
+import { fill, numberCell, numbersRight, patience, quietHead, say, showTrouble, whileVisible, withCode } from "./account_parts.js";
 import { showFiles } from "./choose_files.js";
 import { showShares } from "./choose_shares.js";
 import { forget, startTrying } from "./choose_try.js";
 
+/** How often a search that goes on is asked for. */
+const POLL_MS = 5_000;
 /** Steps of the sliders. */
 const STEPS = 1000;
 
@@ -146,10 +148,21 @@ function showRunning() {
   byId("running").hidden = false;
 }
 
+/** Shows the page again when the search has ended, or has found its first network. */
+function watchForMore() {
+  whileVisible(POLL_MS, async () => {
+    const later = await fetchJson(`${page.api}/result`, patience()).catch(() => null);
+    if (later && (later.state === "ended" || (!networks.length && later.networks.length))) location.reload();
+  });
+}
+
 async function start() {
   result = await fetchJson(`${page.api}/result`);
   networks = [...result.networks].sort((a, b) => b.accuracy - a.accuracy || a.params - b.params);
-  if (result.state !== "ended") showRunning();
+  if (result.state !== "ended") {
+    showRunning();
+    watchForMore();
+  }
   if (!networks.length) {
     fill("networks", el("p", {}, result.state === "ended"
       ? "The search has ended without a network that could be used. Begin another one, with more epochs or other data."

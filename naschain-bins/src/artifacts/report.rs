@@ -3,27 +3,19 @@
 //! It has the markup, styles and scripts of the page that a genomaster serves, with the run's record
 //! inside. Of a run's folder only the ended jobs are known, so their numbers take the place of times.
 
+mod details;
 mod record;
 mod scripts;
 
-use std::cmp::Reverse;
-
 use anyhow::Result;
 use askama::Template;
-use naschain_consensus::JobId;
-use naschain_run::EndedJob;
 
-use crate::artifacts::candidate::{CandidateView, RetrainedAccuracy};
-use crate::artifacts::choice::names_of;
-use crate::artifacts::models::retrained_description;
 use crate::artifacts::results::Results;
 use crate::web::assets;
 use crate::web::page::{Page, ReportPage};
 
 /// The file, in the folder of a run.
 pub(crate) const REPORT_FILE: &str = "report.html";
-/// Networks whose details are in the report, the most accurate first; a drawing has some kilobytes.
-const MAX_DETAILED: usize = 300;
 
 /// The report of a run.
 pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
@@ -33,7 +25,7 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
         import_map: scripts::import_map("dashboard.js"),
         library: assets::library(),
         record: embedded(&record::document(results, title)?)?,
-        details: embedded(&details(results)?)?,
+        details: embedded(&details::details(results)?)?,
         page: Page::new(title),
     };
     Ok(page.render()?)
@@ -42,56 +34,6 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
 /// A JSON text inside an element of script, which only `<` could end.
 fn embedded(value: &serde_json::Value) -> Result<String> {
     Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
-}
-
-/// What is known of the front, and of the most accurate networks, by job.
-fn details(results: &Results) -> Result<serde_json::Value> {
-    let mut wanted: Vec<&EndedJob> = results.ended.iter().collect();
-    let accuracy = |job: &EndedJob| job.result().map(|measured| measured.accuracy);
-    wanted.sort_by_key(|job| {
-        (
-            Reverse(is_front(results, job.job)),
-            Reverse(accuracy(job)),
-            job.job,
-        )
-    });
-    let mut details = serde_json::Map::new();
-    for job in wanted.into_iter().take(MAX_DETAILED) {
-        let view = serde_json::to_value(detail(results, job)?)?;
-        details.insert(job.job.0.to_string(), view);
-    }
-    Ok(details.into())
-}
-
-fn is_front(results: &Results, job: JobId) -> bool {
-    results.front.iter().any(|member| member.job == job)
-}
-
-fn detail(results: &Results, job: &EndedJob) -> Result<CandidateView> {
-    let mut view = CandidateView::new(&results.spec, job.job, &job.genome, Some(job))?;
-    let model = results.model(&job.genome);
-    view.on_front = is_front(results, job.job);
-    view.picks = picks(results, job.job);
-    view.test_accuracy = model.map(|model| model.test_accuracy.percent());
-    view.curve = model.map_or_else(Vec::new, |model| model.curve.clone());
-    view.retrained = retrained(results, job);
-    Ok(view)
-}
-
-/// The choices that pick a network.
-fn picks(results: &Results, job: JobId) -> String {
-    let useful = results.useful_front();
-    let member = useful.iter().find(|member| member.job == job);
-    member.map_or_else(String::new, |member| names_of(member, &useful))
-}
-
-/// What `retrain` made of a network.
-fn retrained(results: &Results, job: &EndedJob) -> Option<RetrainedAccuracy> {
-    let model = retrained_description(&results.dir, &job.genome)?;
-    Some(RetrainedAccuracy {
-        test_accuracy: model.test_accuracy.map(|accuracy| accuracy.percent()),
-        epochs: model.recipe.epochs,
-    })
 }
 
 #[cfg(test)]

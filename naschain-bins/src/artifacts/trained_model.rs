@@ -41,7 +41,7 @@ impl ModelFormat {
 
 /// What a network says of a picture.
 #[derive(Serialize)]
-pub(crate) struct Prediction {
+pub(crate) struct PicturePrediction {
     /// The most probable first.
     pub(crate) classes: Vec<ClassProbability>,
     /// The picture as the network sees it, as a PNG file.
@@ -74,7 +74,11 @@ pub(crate) fn stored_model(dir: &Path, genome: &Genome) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Says what is wrong with the picture.
-pub(crate) fn predicted(model: &Path, picture: &[u8], options: Options) -> Result<Prediction> {
+pub(crate) fn predicted(
+    model: &Path,
+    picture: &[u8],
+    options: Options,
+) -> Result<PicturePrediction> {
     let model = Model::load(model)?;
     let shape = model.architecture.input;
     let pixels = picture_from_bytes(picture, shape)?;
@@ -86,7 +90,7 @@ pub(crate) fn predicted(model: &Path, picture: &[u8], options: Options) -> Resul
         name: model.class_name(class),
         probability,
     };
-    Ok(Prediction {
+    Ok(PicturePrediction {
         classes: ranked.into_iter().take(MAX_CLASSES).map(class).collect(),
         seen: png_of(&pixels, shape, u8::MAX)?,
     })

@@ -136,11 +136,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = opened;
-    let viewer = if args.open {
-        Some(Viewer::open(&coordinator, &dir, &dataset, options).await?)
-    } else {
-        None
-    };
+    let viewer = Viewer::open_if(args.open, &coordinator, &dir, &dataset, options).await?;
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
     let trainers = trainers(&dir, coordinator.spec(), options, miners);
@@ -174,11 +170,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
                 false
             }
         };
-    if let Some(reason) = end.reason(concluded) {
-        let going_on = end.going_on();
-        let work = coordinator.with_state(work_done).await;
-        print(&format!("{reason} after {work}; {going_on}\n"))?;
-    }
+    tell_of_end(&coordinator, &end, concluded).await?;
     tell_of_memory(&coordinator).await?;
     if let Some(viewer) = viewer.filter(|_| signal.is_none()) {
         viewer.stay().await?;
@@ -262,6 +254,16 @@ fn warn_of_rounding(device: Device) -> Result<()> {
         tracing::warn!(
             "{device} does not round exactly ({operations}): other machines do not get the same results"
         );
+    }
+    Ok(())
+}
+
+/// Says why a search ended that is not over, and how it goes on.
+async fn tell_of_end(coordinator: &Coordinator, end: &End, concluded: bool) -> Result<()> {
+    if let Some(reason) = end.reason(concluded) {
+        let going_on = end.going_on();
+        let work = coordinator.with_state(work_done).await;
+        print(&format!("{reason} after {work}; {going_on}\n"))?;
     }
     Ok(())
 }

@@ -183,17 +183,13 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let (auth, legacy) = opened.auth(&coordinator, &dir, exams)?;
     let scheme = ["http", "https"][usize::from(listening.tls.is_some())];
     // Printed only when the run is open, so a script that reads this line can connect.
-    print(&format!(
-        "listening on {scheme}://{}\n",
-        listener.local_addr()?
-    ))?;
-    let title = shown_name(&dir, &coordinator.spec().data.name);
-    let served = Arc::new(ServedRun::new(title, &dir, dataset.clone(), options));
-    served.recording.prepare(&coordinator);
-    let router = server::router_of(coordinator.clone(), auth, legacy, None, served);
+    let address = listener.local_addr()?;
+    print(&format!("listening on {scheme}://{address}\n"))?;
+    let shown = shown(&coordinator, &dir, &dataset, options);
+    let router = server::router_of(coordinator.clone(), auth, legacy, None, shown);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stopped = async { drop(stopped.await) };
-    let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
+    let ended = async { drop(stopped.await) };
+    let mut server = tokio::spawn(listen::serve(listener, router, listening, ended));
     let work = work(&coordinator, &dir, &dataset, options, member);
     let result = tokio::select! {
         result = work => result,
@@ -212,6 +208,19 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// What pages show of the run, which is prepared now.
+fn shown(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: Options,
+) -> Arc<ServedRun> {
+    let title = shown_name(dir, &coordinator.spec().data.name);
+    let served = Arc::new(ServedRun::new(title, dir, dataset.clone(), options));
+    served.recording.prepare(coordinator);
+    served
 }
 
 /// The run that the flags describe, which retrains `member` if there is one.

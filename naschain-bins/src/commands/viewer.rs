@@ -25,8 +25,24 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
+    /// The pages, if they are wanted.
+    pub(super) async fn open_if(
+        is_wanted: bool,
+        coordinator: &Arc<Coordinator>,
+        dir: &Path,
+        dataset: &Arc<Dataset>,
+        options: Options,
+    ) -> Result<Option<Viewer>> {
+        if !is_wanted {
+            return Ok(None);
+        }
+        Viewer::open(coordinator, dir, dataset, options)
+            .await
+            .map(Some)
+    }
+
     /// Serves the pages at a free port, says where, and opens them in a browser.
-    pub(super) async fn open(
+    async fn open(
         coordinator: &Arc<Coordinator>,
         dir: &Path,
         dataset: &Arc<Dataset>,

@@ -1,6 +1,6 @@
 //! Counts and durations of a genomaster, in the text format of Prometheus.
 
-mod route_times;
+pub(crate) mod route_times;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,8 +12,6 @@ use std::time::Duration;
 use naschain_consensus::{Action, JobId, MinerId, Tally};
 
 use naschain_run::RunState;
-
-pub(crate) use route_times::RouteTimes;
 
 /// Upper bounds of the histograms' buckets, in seconds. The last is the longest wait for work.
 const BOUNDS_S: [f64; 13] = [

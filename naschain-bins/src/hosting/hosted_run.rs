@@ -96,22 +96,8 @@ impl HostedRun {
             files,
             known,
         } = opening;
-        let mut access = host.access.clone();
-        if !stored.miners.is_empty() {
-            let listed = AllowList::parse(&stored.miners)?;
-            // The operator's list still holds.
-            access.allow_list = Some(match &host.access.allow_list {
-                Some(allowed) => listed.within(allowed),
-                None => listed,
-            });
-        }
-        access.is_private = !stored.is_public;
-        let exams = if host.has_exams && stored.status.is_open() {
-            let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
-            Some(exams.context("the entrance examinations")?)
-        } else {
-            None
-        };
+        let access = access_of(&stored, &host.access)?;
+        let exams = exams_of(&stored, host, &spec, &dataset)?;
         let lock = FolderLock::take(&dir)?;
         let mut settings = host.coordinator.clone();
         settings.secret = read_secret(&dir, &spec)?;
@@ -130,23 +116,12 @@ impl HostedRun {
         let mut open_access = access.clone();
         (open_access.open_reads, open_access.is_private) = (true, false);
         let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
-        let served = ServedRun::new(
-            stored.name.clone(),
-            &dir,
-            dataset.clone(),
-            of_referee(host.options),
-        );
-        let served = Arc::new(served);
+        let (name, options) = (stored.name.clone(), of_referee(host.options));
+        let served = Arc::new(ServedRun::new(name, &dir, dataset.clone(), options));
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
-            let (coordinator, auth) = (coordinator.clone(), Arc::new(auth));
-            server::router_of(
-                coordinator,
-                auth,
-                None,
-                Some(account.clone()),
-                served.clone(),
-            )
+            let (account, served) = (Some(account.clone()), served.clone());
+            server::router_of(coordinator.clone(), Arc::new(auth), None, account, served)
         };
         Ok(HostedRun {
             number: stored.number,
@@ -218,6 +193,35 @@ impl HostedRun {
         );
         closed
     }
+}
+
+/// Who may take part in a run of a user.
+fn access_of(stored: &StoredRun, genomaster: &Access) -> Result<Access> {
+    let mut access = genomaster.clone();
+    if !stored.miners.is_empty() {
+        let listed = AllowList::parse(&stored.miners)?;
+        // The operator's list still holds.
+        access.allow_list = Some(match &genomaster.allow_list {
+            Some(allowed) => listed.within(allowed),
+            None => listed,
+        });
+    }
+    access.is_private = !stored.is_public;
+    Ok(access)
+}
+
+/// The entrance examinations of a run that goes on, where there are any.
+fn exams_of(
+    stored: &StoredRun,
+    host: &HostSettings,
+    spec: &RunSpec,
+    dataset: &Arc<Dataset>,
+) -> Result<Option<Exams>> {
+    if !host.has_exams || !stored.status.is_open() {
+        return Ok(None);
+    }
+    let exams = Exams::new(spec.clone(), dataset.clone(), host.options);
+    exams.context("the entrance examinations").map(Some)
 }
 
 /// The referee's options: the CPU, without a memory limit, because its results must equal those of the

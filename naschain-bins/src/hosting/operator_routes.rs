@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
 use crate::clock;
-use crate::coordinator::metrics::RouteTimes;
+use crate::coordinator::metrics::route_times::RouteTimes;
 use crate::home::runs::{RunFilter, StoredRun};
 use crate::home::tokens::Scope;
 use crate::hosting::account_routes::Account;

@@ -180,7 +180,7 @@ pub(super) async fn journal(
     query: AfterQuery,
 ) -> Reply<Response> {
     let after = after(query)? as u64;
-    let mut page = Page {
+    let mut page = SentPage {
         coordinator,
         budget,
         after,
@@ -205,7 +205,7 @@ pub(super) async fn journal(
 }
 
 /// A page of the journal that is being sent.
-struct Page {
+struct SentPage {
     coordinator: Arc<Coordinator>,
     budget: ResponseBudget,
     /// Number of the last entry that was read.
@@ -217,7 +217,7 @@ struct Page {
     ended: bool,
 }
 
-impl Page {
+impl SentPage {
     async fn read(&self) -> Reply<(Share, JournalPart<Entry>)> {
         let share = self.budget.share(PART_SHARE_BYTES).await?;
         let limit = MAX_ENTRIES - self.entries;

@@ -17,7 +17,7 @@ use naschain_run::{
 
 use crate::validator::observed_run::replay::Replay;
 use crate::validator::public_journal::PublicJournal;
-use crate::validator::state_folder::{RunRecord, StateFolder};
+use crate::validator::state_folder::{SavedRun, StateFolder};
 
 /// Maximum number of signed heads of a run that are kept, and shown to other validators.
 pub(crate) const MAX_HEADS: usize = 64;
@@ -50,7 +50,7 @@ pub(crate) struct ObservedRun {
     chain: HistoryChain,
     journal: PublicJournal,
     /// What was verified before this validator was started.
-    verified: Option<RunRecord>,
+    verified: Option<SavedRun>,
     /// The latest signed heads, the last one at the end.
     heads: Vec<SignedHead>,
     retrained: BTreeMap<JobId, Row>,
@@ -60,7 +60,7 @@ pub(crate) struct ObservedRun {
     considered_rulings: usize,
     repeated_rulings: usize,
     /// The record as it was last written.
-    saved: Option<RunRecord>,
+    saved: Option<SavedRun>,
     /// The first problem with a list of jobs, of this run or of an earlier one.
     problem: Option<String>,
 }
@@ -94,7 +94,7 @@ impl ObservedRun {
         if state.equivocation(run)?.is_some() {
             problem = Some(two_histories(state, run));
         }
-        let head = verified.as_ref().map(RunRecord::journal);
+        let head = verified.as_ref().map(SavedRun::journal);
         let known = verified.clone();
         Ok(ObservedRun {
             chain: HistoryChain::new(run),
@@ -302,7 +302,7 @@ impl ObservedRun {
         }
         let JournalHead { number, hash } = self.journal.head();
         let jobs = self.chain.length();
-        let record = RunRecord {
+        let record = SavedRun {
             run: self.spec.digest(),
             genomaster: self.genomaster.clone(),
             events: number,

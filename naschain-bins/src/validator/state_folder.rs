@@ -26,7 +26,7 @@ pub(crate) struct StateFolder(PathBuf);
 /// What was verified of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RunRecord {
+pub(crate) struct SavedRun {
     /// The run.
     pub run: Digest,
     /// The genomaster's address, if it has one.
@@ -48,7 +48,7 @@ pub(crate) struct RunRecord {
     pub retrained: BTreeMap<JobId, Row>,
 }
 
-impl RunRecord {
+impl SavedRun {
     /// The verified position in the journal.
     pub(crate) fn journal(&self) -> JournalHead {
         JournalHead {
@@ -101,12 +101,12 @@ impl StateFolder {
     ///
     /// # Errors
     /// If the file cannot be read: then nothing may be trusted instead.
-    pub(crate) fn run(&self, run: Digest) -> Result<Option<RunRecord>> {
+    pub(crate) fn run(&self, run: Digest) -> Result<Option<SavedRun>> {
         read(&self.run_file(run))
     }
 
     /// Replaces what was verified of a run.
-    pub(crate) fn save_run(&self, record: &RunRecord) -> Result<()> {
+    pub(crate) fn save_run(&self, record: &SavedRun) -> Result<()> {
         write(&self.run_file(record.run), record)
     }
 

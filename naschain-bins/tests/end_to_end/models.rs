@@ -155,7 +155,7 @@ fn a_retrained_network_classifies_digits() {
     );
     let next = format!("`genomaster export run --retrained --genome {genome}`");
     assert!(printed.contains(&next), "{printed}");
-    assert!(read(run.run().join("report.html")).contains(r#""epochs":8}"#));
+    assert!(read(run.run().join("report.html")).contains(r#""epochs":8,"test_accuracy""#));
     let flags = ["--retrained", "--out=digits.safetensors"];
     succeeded(run.command("export", &genome, &flags).output().unwrap());
     let model = Model::load(&run.dir.join("digits.safetensors")).unwrap();

@@ -136,7 +136,7 @@ async fn one_honest_miner_retrains_to_the_bits_of_the_genomaster_alone() {
     assert!(!shown.contains("validation"), "{shown}");
     let report = read(retraining.served.join("report.html"));
     assert!(report.contains(r#""measured_on":"test""#));
-    assert!(read(retraining.run.join("report.html")).contains(r#""epochs":6}"#));
+    assert!(read(retraining.run.join("report.html")).contains(r#""epochs":6,"test_accuracy""#));
     std::fs::remove_dir_all(retraining.dir).unwrap();
 }
 

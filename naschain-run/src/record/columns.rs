@@ -4,7 +4,8 @@ use naschain_consensus::{JobId, MinerId};
 use naschain_core::Genome;
 use serde::Serialize;
 
-use crate::record::{CandidateRow, JobOutcome, RunRecord, SeatOutcome, SeatRow};
+use crate::record::outcomes::{JobOutcome, SeatOutcome};
+use crate::record::tables::{CandidateRow, RunRecord, SeatRow};
 
 /// Most trainings in an answer.
 const MAX_SEATS: usize = 5_000;

@@ -1,8 +1,8 @@
-use naschain_consensus::{Failure, Finding};
+use naschain_consensus::{Failure, Finding, JobId, MinerId};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::DataSpec;
+use crate::{DataSpec, RunSpec};
 
 fn record(rungs: &[u32]) -> RunRecord {
     let space = naschain_core::MacroSpace {
@@ -48,8 +48,8 @@ fn verdict(job: u64, accuracies: &[(&str, f64, &str)]) -> Value {
         "consensus": measured(accuracies[0].1)})
 }
 
-#[test]
-fn a_job_is_followed_from_its_opening_to_the_verdict() {
+/// A record with a job that two of three miners have answered, and one has lost.
+fn answered_job() -> RunRecord {
     let mut record = record(&[]);
     for miner in ["ada", "bob", "cyd"] {
         add(
@@ -82,6 +82,12 @@ fn a_job_is_followed_from_its_opening_to_the_verdict() {
     }
     let lost = json!({"type": "seat_lost", "batch": 0, "seat": 2, "miner": "cyd", "expired": true});
     add(&mut record, 30, lost);
+    record
+}
+
+#[test]
+fn a_job_is_followed_from_its_opening_to_the_verdict() {
+    let mut record = answered_job();
     assert_eq!(seats(&record, 0, 40)["outcome"], json!([4, 1, 1]));
     add(
         &mut record,

@@ -7,7 +7,7 @@ use naschain_run::{EndedJob, JudgedRow, NewFrontMember, PublicEvent, RunRecord};
 use serde_json::{Map, json};
 
 use crate::artifacts::history::existing_history;
-use crate::artifacts::report::{picks, retrained};
+use crate::artifacts::report::details::{picks, retrained};
 use crate::artifacts::results::{Results, measured};
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 
@@ -44,7 +44,11 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
         let generation = record.generation_of(job.job).unwrap_or(0) as usize;
         while began < generation {
             began += 1;
-            record.add(number, number, PublicEvent::Generation { number: began, of });
+            record.add(
+                number,
+                number,
+                PublicEvent::Generation { number: began, of },
+            );
         }
         record.add(number, number, verdict(job));
         let measured = job.result().filter(|_| is_whole(job));

@@ -3,7 +3,7 @@ use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::plot::front_svg;
 use crate::artifacts::table::front_table;
 use crate::test_spec::test_spec;
-use naschain_run::FrontMember;
+use naschain_run::{EndedJob, FrontMember};
 
 /// A run of one network of this accuracy in percent, which one miner trained.
 fn run_of_one(accuracy: f64) -> Results {
@@ -36,7 +36,7 @@ fn run_of_one(accuracy: f64) -> Results {
 #[test]
 fn networks_no_better_than_guessing_are_shown_where_there_are_no_others() {
     let guessing = run_of_one(9.5);
-    let shown = details(&guessing).unwrap();
+    let shown = details::details(&guessing).unwrap();
     // On the front, but no choice picks it.
     assert!(shown["0"]["on_front"] == true && shown["0"]["picks"] == "");
     let svg = front_svg(&guessing, "title").unwrap();
@@ -44,7 +44,7 @@ fn networks_no_better_than_guessing_are_shown_where_there_are_no_others() {
     assert!(!svg.contains("Pareto front") && !svg.contains("not shown"));
     let learnt = run_of_one(90.0);
     assert_eq!(
-        details(&learnt).unwrap()["0"]["picks"],
+        details::details(&learnt).unwrap()["0"]["picks"],
         "best, knee, smallest"
     );
     let svg = front_svg(&learnt, "title").unwrap();

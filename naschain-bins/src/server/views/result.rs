@@ -20,7 +20,7 @@ use crate::artifacts::front_model::{FRONT_FILE, FrontModel, read_front};
 use crate::artifacts::models::retrained_description;
 use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::trained_model::{
-    ModelFormat, int8_accuracy, model_bytes, predicted, stored_model,
+    ModelFormat, PicturePrediction, int8_accuracy, model_bytes, predicted, stored_model,
 };
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
@@ -109,10 +109,10 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
             }
         };
         let networks: Vec<NetworkView> = front.iter().map(network).collect();
-        // The models come a moment after the search has finished.
-        let has_models = !networks.is_empty() && !models.is_empty();
+        // The models come a moment after the search has finished, with this file.
+        let has_ended = dir.is_some_and(|dir| dir.join(FRONT_FILE).is_file());
         ResultView {
-            state: ["running", "ended"][usize::from(has_models)],
+            state: ["running", "ended"][usize::from(has_ended)],
             data: served
                 .as_ref()
                 .map_or(spec.data.name.clone(), |served| served.data_name()),
@@ -180,7 +180,7 @@ async fn computed<T: Send + 'static>(
 #[derive(Serialize)]
 pub(super) struct PredictionView {
     #[serde(flatten)]
-    prediction: crate::artifacts::trained_model::Prediction,
+    prediction: PicturePrediction,
     seen: String,
 }
 
