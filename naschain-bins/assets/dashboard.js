@@ -107,6 +107,7 @@ function show(record) {
   app.record = record;
   app.seats = new Seats(record);
   setTime(record.now);
+  if (record.finished !== null && !isStatic()) askForResult(record);
   if (isFirst) begin(record);
   else if (app.selected !== null) app.views[0].show(app.selected);
   app.redraw();

@@ -31,10 +31,9 @@ export async function follow({ onRecord, onEvents, onStatus }) {
   for (;;) {
     const json = await fetchJson(`${page.api}/record`).catch((problem) => onStatus("reconnecting", problem));
     if (json) {
-      wait = FIRST_WAIT_MS;
       const record = new Record(json);
       onRecord(record);
-      await stream(record, { onEvents, onStatus });
+      await stream(record, { onEvents, onStatus, onOpen: () => { wait = FIRST_WAIT_MS; } });
       onStatus("reconnecting");
     }
     // With jitter, so that the readers of a genomaster do not all come back at once.
@@ -44,7 +43,7 @@ export async function follow({ onRecord, onEvents, onStatus }) {
 }
 
 /** Adds the events of the stream to the record until the browser gives it up. */
-function stream(record, { onEvents, onStatus }) {
+function stream(record, { onEvents, onStatus, onOpen }) {
   return new Promise((closed) => {
     const source = new EventSource(`${page.api}/events?after=${encodeURIComponent(record.cursor)}`);
     const state = () => (record.finished === null ? "live" : "ended");
@@ -55,7 +54,10 @@ function stream(record, { onEvents, onStatus }) {
       onEvents(events);
       onStatus(state());
     };
-    source.onopen = () => onStatus(state());
+    source.onopen = () => {
+      onOpen();
+      onStatus(state());
+    };
     source.onmessage = ({ data, lastEventId }) => {
       if (lastEventId) {
         if (!isAfter(lastEventId, record.cursor)) return;

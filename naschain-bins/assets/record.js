@@ -22,7 +22,7 @@ export function countUpTo(list, limit, of = (item) => item) {
 export class Record {
   constructor(json) {
     Object.assign(this, {
-      facts: json.facts, cursor: json.cursor, now: json.now_ms, finished: json.finished_ms,
+      facts: json.facts, cursor: json.cursor, now: json.now_ms, finished: json.finished_ms ?? (json.facts.was_stopped ? json.now_ms : null),
       generations: json.generations, miners: json.miners, presence: json.presence,
       verdicts: json.verdicts, front: json.front, ...json.candidates,
     });
@@ -185,6 +185,8 @@ export class Record {
     const row = this.job.push(batch) - 1;
     this.rowOf.set(batch, row);
     this.genome[row] = genome;
+    // A search that was extended goes on.
+    this.finished = null;
     this.opened_ms[row] = now_ms;
     this.ended_ms[row] = null;
     this.accuracy[row] = this.params[row] = this.flops[row] = null;
@@ -225,7 +227,7 @@ export class Record {
 
 /** The name of a verdict in the stream, as the record has it. */
 export function verdictName(rows, failure) {
-  if (failure) return FAILURES.find(([kind]) => kind === failure || (typeof failure === "object" && kind in failure))?.[1] ?? "failed";
+  if (failure) return FAILURES.find(([kind]) => kind === failure || (typeof failure === "object" && kind in failure))?.[1] ?? "rejected";
   if (rows.some(({ reason }) => REFEREE.has(reason))) return "disputed";
   return rows.every(({ agreed }) => agreed) ? "agreed" : "majority";
 }

@@ -1,5 +1,15 @@
-/** The page of a link that was shared: the genomaster has opened the search for this browser, so go there. */
+/** The page of a link that was shared: opens the search for this browser, and goes there. */
 
-import { page } from "./dom.js";
+import { byId, page, send, showProblem } from "./dom.js";
 
-if (page.base) location.replace(page.base);
+async function openSearch() {
+  try {
+    await send("POST", location.pathname);
+    location.replace(page.base);
+  } catch (problem) {
+    showProblem(byId("problem"), problem);
+  }
+}
+
+byId("open").addEventListener("click", openSearch);
+openSearch();

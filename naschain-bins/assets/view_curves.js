@@ -40,7 +40,7 @@ function delivered() {
     if (performance.now() - asked < RETRY_MS && known) return known;
     asked = performance.now();
     try {
-      const models = isStatic() ? Object.values(JSON.parse(byId("details").textContent)) : await fetchJson(`${page.api}/models`);
+      const models = isStatic() ? Object.values(JSON.parse(byId("details").textContent)) : await fetchJson(`${page.api}/front/models`);
       const curves = models.filter(({ curve }) => curve?.length);
       known = { curves, problem: curves.length ? "" : "No learning curves are known. Miners deliver only networks of the front, with the curves that they report, at the end of the run." };
     } catch (problem) {

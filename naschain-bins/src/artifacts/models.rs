@@ -11,6 +11,7 @@ use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, MacroSpace, Recipe};
 use naschain_train::{DataName, Dataset, Epoch, LinkedWeights, Model, Options, Trained};
 
+use crate::artifacts::candidate::RetrainedAccuracy;
 use crate::artifacts::data_place::{recorded, remembered};
 use crate::artifacts::history::{HISTORY_FILE, existing_history, not_evaluated};
 use crate::artifacts::results::by_network;
@@ -236,6 +237,15 @@ pub(crate) fn retrained_description(dir: &Path, genome: &Genome) -> Option<Model
     let text = std::fs::read_to_string(file.with_extension("json")).ok()?;
     let model = serde_json::from_str(&text).ok()?;
     file.is_file().then_some(model)
+}
+
+/// What `retrain` made of a network, if it did.
+pub(crate) fn retrained_accuracy(dir: &Path, genome: &Genome) -> Option<RetrainedAccuracy> {
+    let model = retrained_description(dir, genome)?;
+    Some(RetrainedAccuracy {
+        test_accuracy: model.test_accuracy.map(|accuracy| accuracy.percent()),
+        epochs: model.recipe.epochs,
+    })
 }
 
 /// The recipe of a job's training.

@@ -21,6 +21,8 @@ pub(crate) struct RunFacts {
     networks: usize,
     pub(crate) generations: usize,
     population: usize,
+    /// Whether the run ended before its search was finished.
+    pub(crate) was_stopped: bool,
     /// Whether the times are milliseconds; otherwise they are numbers of evaluations.
     has_times: bool,
 }
@@ -41,6 +43,7 @@ impl RunFacts {
             networks,
             generations: spec.search.generations,
             population: spec.search.population,
+            was_stopped: false,
             has_times,
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use naschain_core::{Accuracy, Genome};
-use naschain_train::{Dataset, Model, Options, picture_from_bytes, png_of, probabilities};
+use naschain_train::{Dataset, Model, Options, png_of, probabilities};
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::models::{MODEL_FILE, folder};
@@ -70,18 +70,14 @@ pub(crate) fn stored_model(dir: &Path, genome: &Genome) -> Option<PathBuf> {
     file.is_file().then_some(file)
 }
 
-/// Classifies a picture, given as the bytes of its file.
-///
-/// # Errors
-/// Says what is wrong with the picture.
+/// Classifies a picture, given as pixels from 0 to 255, plane by plane.
 pub(crate) fn predicted(
     model: &Path,
-    picture: &[u8],
+    pixels: &[u8],
     options: Options,
 ) -> Result<PicturePrediction> {
     let model = Model::load(model)?;
     let shape = model.architecture.input;
-    let pixels = picture_from_bytes(picture, shape)?;
     let values: Vec<f32> = pixels.iter().copied().map(f32::from).collect();
     let logits = model.logits(&values, options)?;
     let mut ranked: Vec<(usize, f64)> = probabilities(&logits).into_iter().enumerate().collect();
@@ -92,7 +88,7 @@ pub(crate) fn predicted(
     };
     Ok(PicturePrediction {
         classes: ranked.into_iter().take(MAX_CLASSES).map(class).collect(),
-        seen: png_of(&pixels, shape, u8::MAX)?,
+        seen: png_of(pixels, shape, u8::MAX)?,
     })
 }
 

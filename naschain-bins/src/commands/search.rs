@@ -173,7 +173,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     tell_of_end(&coordinator, &end, concluded).await?;
     tell_of_memory(&coordinator).await?;
     if let Some(viewer) = viewer.filter(|_| signal.is_none()) {
-        viewer.stay().await?;
+        viewer.stay(&coordinator).await?;
     }
     coordinator.close().await?;
     if concluded && matches!(end, End::Finished) {

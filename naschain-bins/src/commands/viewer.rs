@@ -4,6 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use naschain_train::{Dataset, Options};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -53,6 +57,7 @@ impl Viewer {
         let title = shown_name(dir, &coordinator.spec().data.name);
         let served = ServedRun::new(title, dir, dataset.clone(), options);
         let router = server::viewer_router(coordinator.clone(), Arc::new(served));
+        let router = router.layer(from_fn(only_this_machine));
         let listening = Listening {
             tls: None,
             max_connections: MAX_CONNECTIONS,
@@ -67,7 +72,9 @@ impl Viewer {
     }
 
     /// Goes on serving until the process is asked to stop.
-    pub(super) async fn stay(&self) -> Result<()> {
+    pub(super) async fn stay(&self, coordinator: &Coordinator) -> Result<()> {
+        // A search that was ended before its end goes on no more.
+        coordinator.pause(true);
         print(&format!(
             "the pages stay at {} until you press Ctrl-C\n",
             self.address
@@ -75,6 +82,18 @@ impl Viewer {
         crate::shutdown::shutdown().await;
         Ok(())
     }
+}
+
+/// Refuses requests that a page of another site makes by giving its own name this machine's address.
+async fn only_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if ["127.0.0.1", "localhost"].contains(&name) {
+        return next.run(request).await;
+    }
+    let text = "this address is for browsers on this machine only\n";
+    (StatusCode::FORBIDDEN, text).into_response()
 }
 
 impl Drop for Viewer {

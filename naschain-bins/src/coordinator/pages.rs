@@ -16,6 +16,8 @@ use naschain_run::{Entry, RunState};
 const PART: usize = 50;
 /// Number of entries of a part for a reader that keeps them: a few milliseconds of reading.
 const RECORDED_PART: usize = 1_000;
+/// As [`PART_BYTES`], of such a part.
+const RECORDED_PART_BYTES: usize = 4 << 20;
 /// A part ends after the entry that reaches this size, so that a slow reader holds little.
 pub(crate) const PART_BYTES: usize = 64 * 1024;
 
@@ -62,7 +64,9 @@ impl Coordinator {
         drop(active);
         rest(turn, began);
         let proof = |entry: &Entry| entry.proof.as_ref().map_or(0, String::len);
-        cut(&mut entries, |entry| entry.event.len() + proof(entry));
+        cut(&mut entries, PART_BYTES, |entry| {
+            entry.event.len() + proof(entry)
+        });
         let end = entries.last().map_or(last, |entry| entry.number);
         Ok(JournalPart {
             entries,
@@ -106,7 +110,7 @@ impl Coordinator {
         drop(active);
         rest(turn, began);
         let found = entries.len();
-        cut(&mut entries, |(_, _, feed)| feed.len());
+        cut(&mut entries, PART_BYTES, |(_, _, feed)| feed.len());
         Ok(JournalPart {
             more: found == PART || entries.len() < found,
             entries,
@@ -120,13 +124,18 @@ impl Coordinator {
         &self,
         first: u64,
     ) -> Result<JournalPart<PublishedEntry>, CallError> {
-        let _turn = self.reading.clone().lock_owned().await;
+        let turn = self.reading.clone().lock_owned().await;
+        let began = clock::now();
         let mut active = self.shared.active.lock().await;
         let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.events();
-        let entries = journal.feed(first, RECORDED_PART).await.map_err(trouble)?;
+        let mut entries = journal.feed(first, RECORDED_PART).await.map_err(trouble)?;
+        drop(active);
+        rest(turn, began);
+        let found = entries.len();
+        cut(&mut entries, RECORDED_PART_BYTES, |(_, _, feed)| feed.len());
         Ok(JournalPart {
-            more: entries.len() == RECORDED_PART,
+            more: found == RECORDED_PART || entries.len() < found,
             entries,
             last,
         })
@@ -134,11 +143,11 @@ impl Coordinator {
 }
 
 /// Keeps the first entries up to the one that reaches the size of a part.
-fn cut<T>(entries: &mut Vec<T>, bytes: impl Fn(&T) -> usize) {
+fn cut<T>(entries: &mut Vec<T>, most: usize, bytes: impl Fn(&T) -> usize) {
     let mut sum = 0;
     let reaches = |entry: &T| {
         sum += bytes(entry);
-        sum >= PART_BYTES
+        sum >= most
     };
     if let Some(last) = entries.iter().position(reaches) {
         entries.truncate(last + 1);

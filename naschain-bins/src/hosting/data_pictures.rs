@@ -1,6 +1,6 @@
 //! What is in a data set: its classes, and some of its pictures.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -20,6 +20,8 @@ use crate::hosting::settings::DIGITS;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 
+/// Data sets that are kept because they were looked at.
+const MAX_SHOWN: usize = 2;
 /// Pictures of each class that are shown.
 const SAMPLES: usize = 5;
 /// Training pictures of a class below which accuracies say little.
@@ -66,7 +68,23 @@ async fn usable(host: &Host, sender: &Sender, id: &str) -> Reply<(DataInfo, Arc<
         .ok_or_else(missing)?;
     let dataset = host.dataset(digest, &found.kind).await;
     let dataset = dataset.map_err(|error| trouble(&error))?;
+    host.keep_shown(&dataset);
     Ok((DataInfo::new(found), dataset))
+}
+
+impl Host {
+    /// Keeps a data set that somebody looks at, because its pictures are asked for one by one, and
+    /// reading it takes long.
+    pub(super) fn keep_shown(&self, dataset: &Arc<Dataset>) {
+        let mut shown = self
+            .shown_data
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|kept| !Arc::ptr_eq(kept, dataset));
+        shown.push_back(dataset.clone());
+        let excess = shown.len().saturating_sub(MAX_SHOWN);
+        shown.drain(..excess);
+    }
 }
 
 /// What is in a data set.
@@ -116,8 +134,13 @@ fn content(info: DataInfo, dataset: &Dataset) -> anyhow::Result<DataContent> {
         shape: dataset.shape.to_string(),
         class_counts,
         warnings,
-        samples_per_class: SAMPLES,
+        samples_per_class: if can_be_shown(dataset) { SAMPLES } else { 0 },
     })
+}
+
+/// Whether its images are pictures: grey or in three colours.
+fn can_be_shown(dataset: &Dataset) -> bool {
+    [1, 3].contains(&dataset.shape.channels)
 }
 
 /// How many images each class has.
@@ -154,6 +177,10 @@ pub(super) async fn sample(
     let (wanted, nth) = wanted
         .filter(|(_, nth)| *nth < SAMPLES)
         .ok_or_else(missing)?;
+    if !can_be_shown(&dataset) {
+        let detail = format!("pictures of shape {} cannot be shown", dataset.shape);
+        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
+    }
     let read = tokio::task::spawn_blocking(move || {
         let labels = dataset.train.labels().iter().enumerate();
         let mut of_class = labels.filter(|(_, label)| **label == wanted);

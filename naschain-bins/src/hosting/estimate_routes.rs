@@ -70,6 +70,7 @@ pub(super) async fn estimate(
     let (digest, kind) = data_of(&host, user, &considered.data).await?;
     let dataset = host.dataset(digest, &kind).await;
     let dataset = dataset.map_err(|error| trouble(&error))?;
+    host.keep_shown(&dataset);
     let is_signed = host.auth.hotkey().is_some();
     let limit = time_limit(&considered.settings);
     // On a thread of its own: it draws the data's split.

@@ -47,7 +47,7 @@ pub(super) async fn forward(
     if !may_read && (!is_of_miners(&rest) || needs_signature && !is_signed) {
         return Err(not_found());
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD) || is_prediction(&rest);
     let hosted = host.opened(stored.clone()).await;
     let hosted = hosted.map_err(|error| trouble(&error))?;
     let fetched = host.fetch_result(&stored, &rest).await;
@@ -85,6 +85,11 @@ async fn hide_run(response: Response, not_found: impl Fn() -> ErrorResponse) -> 
         return Err(not_found());
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// Whether a path below that of a run is that of trying a model, which changes nothing.
+fn is_prediction(rest: &str) -> bool {
+    rest.starts_with("models/") && rest.ends_with("/predictions")
 }
 
 /// Whether a path below that of a run is one that miners use.

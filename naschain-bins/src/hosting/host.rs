@@ -1,6 +1,6 @@
 //! The runs of a genomaster that are open, and opening them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use naschain_train::Dataset;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::coordinator::deliveries::{DELIVERED, STATES};
@@ -17,7 +16,7 @@ use crate::home::Home;
 use crate::home::runs::{RunStatus, StoredRun};
 use crate::hosting::check_queue::UploadChecks;
 use crate::hosting::cluster::Cluster;
-use crate::hosting::hosted_run::{HostedRun, Opening};
+use crate::hosting::hosted_run::{HostedRun, Opening, passed_on};
 use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::hosting::sign_ins::SignInLimits;
 use crate::journal::run_folder::read_run;
@@ -69,6 +68,8 @@ pub(crate) struct Host {
     pub(crate) open: Mutex<BTreeMap<Digest, Arc<HostedRun>>>,
     /// One run is opened at a time, so that none is opened twice.
     pub(super) opening: tokio::sync::Mutex<()>,
+    /// Data sets that were looked at, the latest last.
+    pub(super) shown_data: Mutex<VecDeque<Arc<Dataset>>>,
     /// The data sets of open runs.
     pub(super) datasets: tokio::sync::Mutex<BTreeMap<Digest, Weak<Dataset>>>,
 }
@@ -101,6 +102,7 @@ impl Host {
             asked: watch::Sender::new(0),
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            shown_data: Mutex::default(),
             datasets: tokio::sync::Mutex::default(),
         });
         host.home.remove_leftovers()?;
@@ -387,14 +389,4 @@ impl Host {
         self.update_shares().await;
         Ok(true)
     }
-}
-
-/// Passes on changes of one run, which may end a miner's wait for a run.
-fn passed_on(mut changed: watch::Receiver<u64>, all: &watch::Sender<u64>) -> JoinHandle<()> {
-    let all = all.clone();
-    tokio::spawn(async move {
-        while changed.changed().await.is_ok() {
-            all.send_modify(|count| *count += 1);
-        }
-    })
 }

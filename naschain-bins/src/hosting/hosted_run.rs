@@ -246,3 +246,16 @@ fn publisher(files: Arc<Files>, dir: PathBuf, run: Digest) -> Publish {
         }
     })
 }
+
+/// Passes on changes of one run, which may end a miner's wait for a run.
+pub(super) fn passed_on(
+    mut changed: watch::Receiver<u64>,
+    all: &watch::Sender<u64>,
+) -> JoinHandle<()> {
+    let all = all.clone();
+    tokio::spawn(async move {
+        while changed.changed().await.is_ok() {
+            all.send_modify(|count| *count += 1);
+        }
+    })
+}

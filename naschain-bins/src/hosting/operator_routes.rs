@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use naschain_consensus::MinerId;
@@ -252,9 +253,18 @@ pub(super) async fn measure(
 ) -> Response {
     let began = clock::now();
     let path = request.extensions().get::<MatchedPath>();
-    // Paths that match no route share one label, because clients can invent any number of them.
+    // Paths that match no route share one label, and unusual methods another, because clients can invent any number of them.
     let route = path.map_or("other", MatchedPath::as_str);
-    let route = format!("{} {route}", request.method());
+    let method = match *request.method() {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE => request.method().as_str(),
+        _ => "other",
+    };
+    let route = format!("{method} {route}");
     let response = next.run(request).await;
     // The routes of a run count their own requests.
     if !route.ends_with("{*rest}") {

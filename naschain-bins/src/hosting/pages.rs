@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tower_sessions::Session;
 
-use crate::home::runs::StoredRun;
 use crate::home::shares::SESSION_SHARES;
-use crate::hosting::caller::{Sender, trouble};
+use crate::hosting::caller::{Sender, check_same_origin, trouble};
 use crate::hosting::host::Host;
 use crate::hosting::run_routes::readable;
 use crate::hosting::settings::Registration;
@@ -24,7 +23,7 @@ use crate::web::page::{
 };
 
 /// Links that a session remembers, at most; the first is forgotten.
-const MAX_OPENED_LINKS: usize = 20;
+const MAX_OPENED_LINKS: usize = 5;
 
 /// The pages.
 pub(super) fn routes() -> Router<Arc<Host>> {
@@ -43,7 +42,7 @@ pub(super) fn routes() -> Router<Arc<Host>> {
         .route("/runs/{run}/choose", get(choice))
         .route("/compare", get(comparison))
         .route("/operator", get(operator))
-        .route("/share/{secret}", get(shared))
+        .route("/share/{secret}", get(shared).post(open_shared))
         .route("/assets/{digest}/{name}", get(assets::serve))
 }
 
@@ -66,13 +65,19 @@ pub(super) fn missing(host: &Host, sender: &Sender) -> Response {
     not_found(page(host, sender, "Not found"), "There is no such page.")
 }
 
-/// A page for users who have signed in.
-fn of_user(host: &Host, sender: &Sender, uri: &Uri, title: &str) -> Result<Page, Response> {
+/// A page for users: visitors who have not signed in do that first.
+fn for_user(
+    host: &Host,
+    sender: &Sender,
+    uri: &Uri,
+    title: &str,
+    make: impl FnOnce(Page) -> Response,
+) -> Response {
     if sender.reader().is_none() {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        return Err(sign_in_first(path));
+        return sign_in_first(path);
     }
-    Ok(page(host, sender, title))
+    make(page(host, sender, title))
 }
 
 async fn home(State(host): State<Arc<Host>>, sender: Sender, headers: HeaderMap) -> Response {
@@ -117,15 +122,8 @@ async fn register(State(host): State<Arc<Host>>, sender: Sender) -> Response {
 /// Declares the handler of a page for users who have signed in.
 macro_rules! pages_of_users {
     ($($name:ident: $page:ident, $title:literal;)*) => {$(
-        async fn $name(
-            State(host): State<Arc<Host>>,
-            sender: Sender,
-            uri: Uri,
-        ) -> Response {
-            match of_user(&host, &sender, &uri, $title) {
-                Ok(page) => html(&$page { page }),
-                Err(response) => response,
-            }
+        async fn $name(State(host): State<Arc<Host>>, sender: Sender, uri: Uri) -> Response {
+            for_user(&host, &sender, &uri, $title, |page| html(&$page { page }))
         }
     )*};
 }
@@ -145,38 +143,39 @@ async fn comparison(State(host): State<Arc<Host>>, sender: Sender) -> Response {
 }
 
 async fn operator(State(host): State<Arc<Host>>, sender: Sender, uri: Uri) -> Response {
-    match of_user(&host, &sender, &uri, "Operator") {
-        Err(response) => response,
-        Ok(page) if page.user.as_ref().is_some_and(|user| user.is_admin) => {
+    for_user(&host, &sender, &uri, "Operator", |page| {
+        if page.user.as_ref().is_some_and(|user| user.is_admin) {
             html(&OperatorPage { page })
+        } else {
+            not_found(page, "This page is for administrators.")
         }
-        Ok(page) => not_found(page, "This page is for administrators."),
-    }
+    })
 }
 
 /// The page of a run that the sender may read; other runs are as if they were not there.
-async fn of_run(
+async fn for_run(
     host: &Host,
     sender: &Sender,
     uri: &Uri,
     id: &str,
-) -> Result<(Page, StoredRun), Response> {
-    match readable(host, sender, id).await {
-        Ok(run) => {
-            let of_run = page(host, sender, &run.name);
-            let of_run = of_run.of_run(format!("/v1/runs/{}", run.id), format!("/runs/{}", run.id));
-            Ok((of_run, run))
+    make: impl FnOnce(Page) -> Response,
+) -> Response {
+    let run = match readable(host, sender, id).await {
+        Ok(run) => run,
+        // The visitor may be able to read it after signing in.
+        Err(error) if error.status() == StatusCode::NOT_FOUND && sender.reader().is_none() => {
+            return sign_in_first(uri.path());
         }
-        // The user may be able to read it after signing in.
-        Err(error) if error.status().as_u16() == 404 && sender.reader().is_none() => {
-            Err(sign_in_first(uri.path()))
-        }
-        Err(error) if error.status().as_u16() == 404 => {
+        Err(error) if error.status() == StatusCode::NOT_FOUND => {
             let detail = "There is no such search, or it is not yours to see.";
-            Err(not_found(page(host, sender, "Not found"), detail))
+            return not_found(page(host, sender, "Not found"), detail);
         }
-        Err(error) => Err(error.into_response()),
-    }
+        Err(error) => return error.into_response(),
+    };
+    let mut of_run = page(host, sender, &run.name);
+    let may_change = |user: &PageUser| user.is_admin || user.name == run.owner;
+    of_run.is_own = of_run.user.as_ref().is_some_and(may_change);
+    make(of_run.of_run(format!("/v1/runs/{}", run.id), format!("/runs/{}", run.id)))
 }
 
 async fn dashboard(
@@ -185,10 +184,10 @@ async fn dashboard(
     uri: Uri,
     Path(id): Path<String>,
 ) -> Response {
-    match of_run(&host, &sender, &uri, &id).await {
-        Ok((page, _)) => html(&DashboardPage { page }),
-        Err(response) => response,
-    }
+    for_run(&host, &sender, &uri, &id, |page| {
+        html(&DashboardPage { page })
+    })
+    .await
 }
 
 async fn candidate(
@@ -197,10 +196,10 @@ async fn candidate(
     uri: Uri,
     Path((id, _)): Path<(String, String)>,
 ) -> Response {
-    match of_run(&host, &sender, &uri, &id).await {
-        Ok((page, _)) => html(&CandidatePage { page }),
-        Err(response) => response,
-    }
+    for_run(&host, &sender, &uri, &id, |page| {
+        html(&CandidatePage { page })
+    })
+    .await
 }
 
 async fn choice(
@@ -209,28 +208,44 @@ async fn choice(
     uri: Uri,
     Path(id): Path<String>,
 ) -> Response {
-    match of_run(&host, &sender, &uri, &id).await {
-        Ok((mut page, run)) => {
-            // Only who may change the run sees what changes it.
-            let may_change = |user: &PageUser| user.is_admin || user.name == run.owner;
-            page.is_own = page.user.as_ref().is_some_and(may_change);
-            html(&ChoicePage { page })
-        }
-        Err(response) => response,
-    }
+    for_run(&host, &sender, &uri, &id, |page| html(&ChoicePage { page })).await
 }
 
-/// A link to a run: remembered in the session, which may be that of nobody.
+/// The page of a link to a run.
 async fn shared(
     State(host): State<Arc<Host>>,
     sender: Sender,
-    Extension(session): Extension<Session>,
     Path(secret): Path<String>,
 ) -> Reply<Response> {
     let share = host.home.share(&secret).await;
-    let Some((hash, run)) = share.map_err(|error| trouble(&error))? else {
-        let detail = "This link was revoked, or is incomplete: ask for another one.";
-        return Ok(not_found(page(&host, &sender, "Not found"), detail));
+    let Some((_, run)) = share.map_err(|error| trouble(&error))? else {
+        return Ok(revoked(&host, &sender));
+    };
+    let stored = host.home.run(run).await.map_err(|error| trouble(&error))?;
+    let name = stored.map_or_else(String::new, |run| run.name);
+    let page = page(&host, &sender, &name);
+    let page = page.of_run(format!("/v1/runs/{run}"), format!("/runs/{run}"));
+    Ok(html(&SharedPage { page }))
+}
+
+fn revoked(host: &Host, sender: &Sender) -> Response {
+    let detail = "This link was revoked, or is incomplete: ask for another one.";
+    not_found(page(host, sender, "Not found"), detail)
+}
+
+/// Opens a link: it is remembered in the session, which may be that of nobody. The page sends this, because
+/// a browser that comes from another site does not show its session to the page itself.
+async fn open_shared(
+    State(host): State<Arc<Host>>,
+    sender: Sender,
+    Extension(session): Extension<Session>,
+    headers: HeaderMap,
+    Path(secret): Path<String>,
+) -> Reply<Response> {
+    check_same_origin(&headers)?;
+    let share = host.home.share(&secret).await;
+    let Some((hash, _)) = share.map_err(|error| trouble(&error))? else {
+        return Ok(revoked(&host, &sender));
     };
     let failed = |error: tower_sessions::session::Error| trouble(&error.into());
     let opened: Option<Vec<String>> = session.get(SESSION_SHARES).await.map_err(failed)?;
@@ -243,9 +258,5 @@ async fn shared(
         .insert(SESSION_SHARES, opened)
         .await
         .map_err(failed)?;
-    let stored = host.home.run(run).await.map_err(|error| trouble(&error))?;
-    let name = stored.map_or_else(String::new, |run| run.name);
-    let page = page(&host, &sender, &name);
-    let page = page.of_run(format!("/v1/runs/{run}"), format!("/runs/{run}"));
-    Ok(html(&SharedPage { page }))
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

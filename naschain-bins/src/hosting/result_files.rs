@@ -13,7 +13,7 @@ impl Host {
     /// Copies what a request for `rest`, below the run's path, needs into the run's folder.
     pub(super) async fn fetch_result(&self, run: &StoredRun, rest: &str) -> Result<()> {
         let first = rest.split('/').next().unwrap_or_default();
-        let needs_files = ["result", "models", "candidates"].contains(&first);
+        let needs_files = ["result", "front", "models", "candidates", "record"].contains(&first);
         if !needs_files || !self.home.are_files_published(run.status.is_open()) {
             return Ok(());
         }

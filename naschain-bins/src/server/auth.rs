@@ -201,7 +201,7 @@ impl Authenticator {
     }
 
     /// The client's address, `None` for this machine.
-    fn remote_address(&self, parts: &Parts) -> Option<IpAddr> {
+    pub(super) fn remote_address(&self, parts: &Parts) -> Option<IpAddr> {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let direct = connected.map(|ConnectInfo(address)| address.ip().to_canonical());
         let forwarded = if self.access.behind_proxy {

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::server::auth::Authenticator;
+use crate::server::auth::{Authenticator, RemoteAddress};
 
 /// Middleware for paths that require signed requests if the genomaster has a hotkey.
 pub(crate) async fn authenticate(
@@ -26,7 +26,9 @@ pub(crate) async fn check_address(
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let address = auth.remote_address(&parts);
+    parts.extensions.insert(RemoteAddress(address));
     match auth.check_rate(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(failure) => failure.into_response(),

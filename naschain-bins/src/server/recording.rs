@@ -1,6 +1,7 @@
 //! The record of a run, kept between requests and extended by what has happened since.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Bytes;
 use naschain_run::{PublicEvent, RunRecord};
@@ -19,8 +20,8 @@ pub(crate) struct Kept {
     pub(super) record: RunRecord,
     /// The number of the last entry of the journal that it has.
     pub(super) last: u64,
-    /// The response that was made of it, and for which `last`.
-    pub(super) response: Option<(u64, Bytes)>,
+    /// The response that was made of it, for which `last`, and when.
+    pub(super) response: Option<(u64, Instant, Bytes)>,
 }
 
 impl Recording {

@@ -20,8 +20,6 @@ pub(crate) struct ServedRun {
     /// What has happened in it, for all its routes.
     pub(crate) recording: Arc<Recording>,
     pub(super) programs: Arc<MinerPrograms>,
-    /// Held by the one request that computes.
-    pub(super) turn: tokio::sync::Mutex<()>,
 }
 
 impl ServedRun {
@@ -38,7 +36,6 @@ impl ServedRun {
             options,
             recording: Arc::default(),
             programs: Arc::default(),
-            turn: tokio::sync::Mutex::default(),
         }
     }
 

@@ -126,7 +126,7 @@ pub(crate) async fn serve(
     headers: HeaderMap,
 ) -> Response {
     let sent = tokio::task::spawn_blocking(move || {
-        let is_current = prefix().ends_with(&digest) && !cfg!(debug_assertions);
+        let is_current = prefix() == format!("/assets/{digest}") && !cfg!(debug_assertions);
         let caching = ["no-cache", "public, max-age=31536000, immutable"][usize::from(is_current)];
         let media_type = (header::CONTENT_TYPE, media_type(&name));
         let caching = (header::CACHE_CONTROL, caching);
@@ -135,11 +135,11 @@ pub(crate) async fn serve(
             return Some(([media_type, caching], found).into_response());
         }
         let asset = kept(&name)?;
+        let vary = (header::VARY, "accept-encoding");
         if !accepts_gzip(&headers) {
-            return Some(([media_type, caching], asset.plain.clone()).into_response());
+            return Some(([media_type, caching, vary], asset.plain.clone()).into_response());
         }
         let encoding = (header::CONTENT_ENCODING, "gzip");
-        let vary = (header::VARY, "accept-encoding");
         let headers = [media_type, caching, encoding, vary];
         Some((headers, asset.compressed.clone()).into_response())
     });

@@ -22,6 +22,12 @@ pub(crate) fn decompressed(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The size of what [`compressed`] was given, which its last four bytes say (RFC 1952).
+pub(crate) fn decompressed_len(bytes: &[u8]) -> usize {
+    let last = bytes.last_chunk().copied();
+    last.map_or(0, u32::from_le_bytes) as usize
+}
+
 /// Whether the client reads gzip.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT_ENCODING);
@@ -54,5 +60,6 @@ mod tests {
         let bytes = b"columns of numbers, columns of numbers".repeat(9);
         let small = compressed(&bytes, Compression::fast());
         assert!(small.len() < bytes.len() && decompressed(&small) == bytes);
+        assert_eq!(decompressed_len(&small), bytes.len());
     }
 }

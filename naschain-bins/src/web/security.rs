@@ -27,5 +27,8 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // What a user may see is for no cache between the two.
+    let private = HeaderValue::from_static("private, no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(private);
     response
 }

@@ -115,7 +115,7 @@ fn a_search_shows_itself_in_the_browser() {
     );
     // When the search has ended, the page and its models stay.
     wait_until("the search has ended", || {
-        call(&server, "GET", "/v1/models", "", "").status == 200
+        call(&server, "GET", "/v1/front/models", "", "").status == 200
     });
     let result = call(&server, "GET", "/v1/result", "", "");
     assert!(
@@ -166,7 +166,7 @@ fn the_record_and_the_candidates_are_those_of_the_run() {
         serde_json::from_str(&answer.body).unwrap()
     };
     wait_until("the run has ended", || {
-        call(&server, "GET", "/v1/models", "", "").status == 200
+        call(&server, "GET", "/v1/front/models", "", "").status == 200
     });
     let (record, batches, front) = (get("/v1/record"), get("/v1/batches"), get("/v1/front"));
     let jobs = record["candidates"]["job"].as_array().unwrap();

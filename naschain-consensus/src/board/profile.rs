@@ -22,10 +22,6 @@ pub struct MinerProfile<'b> {
     pub leases: usize,
     /// Its points, and its jobs with and without reward.
     pub tally: Tally,
-    /// Valid answers in a row.
-    pub valid_in_a_row: u32,
-    /// Whether it may train alone; always false where all are checked.
-    pub is_trusted: bool,
     /// Its average speed, once it has answered or another run told it.
     pub flops_per_second: Option<f64>,
 }
@@ -56,8 +52,6 @@ impl JobBoard {
             capacity: known.capacity,
             leases: known.leases.len(),
             tally: known.tally,
-            valid_in_a_row: known.valid_in_a_row,
-            is_trusted: self.is_trusted(index),
             flops_per_second: pace.map(|pace| 1_000.0 / pace.max(f64::MIN_POSITIVE)),
         }
     }

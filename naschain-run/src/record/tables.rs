@@ -23,6 +23,8 @@ pub struct MinerCounts {
     pub failed: u64,
     /// Leases that ran out.
     pub expired: u64,
+    /// Rewarded answers since the last one that was not, of judged jobs.
+    pub agreed_in_a_row: u64,
 }
 
 /// A candidate of the search, that is, a job.
@@ -156,11 +158,7 @@ impl RunRecord {
                 }
             }
             PublicEvent::Answered { job, seat, miner } => {
-                if let Some(at) =
-                    self.leave_seat(now_ms, (job, seat), &miner, SeatOutcome::Answered)
-                {
-                    self.answered.entry(job).or_default().push(at);
-                }
+                self.answer(now_ms, (job, seat), &miner);
             }
             PublicEvent::SeatLost {
                 job,
@@ -264,6 +262,8 @@ impl RunRecord {
             (0, newest)
         };
         self.genomes += usize::from(rung == 0);
+        // A search that was extended goes on.
+        self.finished_ms = None;
         self.places.insert(job, self.candidates.len());
         self.candidates.push(CandidateRow {
             job,
@@ -335,6 +335,19 @@ impl RunRecord {
         Some(at)
     }
 
+    /// Notes an answer, which counts only while its job is open.
+    fn answer(&mut self, now_ms: u64, (job, seat): (JobId, usize), miner: &MinerId) {
+        let is_open = self.places.get(&job).is_some_and(|at| {
+            let candidate = &self.candidates[*at];
+            candidate.outcome == JobOutcome::Open
+        });
+        let outcome = [SeatOutcome::Released, SeatOutcome::Answered][usize::from(is_open)];
+        let answered = self.leave_seat(now_ms, (job, seat), miner, outcome);
+        if let Some(at) = answered.filter(|_| is_open) {
+            self.answered.entry(job).or_default().push(at);
+        }
+    }
+
     /// Notes the verdict on the trainings of a job that were answered.
     fn judge(&mut self, job: JobId, rows: &[JudgedRow]) {
         for at in self.answered.remove(&job).unwrap_or_default() {
@@ -346,12 +359,14 @@ impl RunRecord {
             row.outcome = match judged {
                 Some(judged) if judged.agreed => {
                     counts.agreed += 1;
+                    counts.agreed_in_a_row += 1;
                     SeatOutcome::Agreed
                 }
                 Some(judged) => {
                     let has_failed = matches!(judged.row, Row::Failed(_));
                     counts.failed += u64::from(has_failed);
                     counts.rejected += u64::from(!has_failed);
+                    counts.agreed_in_a_row = 0;
                     SeatOutcome::Rejected
                 }
                 None => SeatOutcome::Released,

@@ -1,14 +1,17 @@
 //! The record of a run of which only its ended jobs are known.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use naschain_consensus::JobId;
-use naschain_core::Measurement;
+use naschain_core::{Genome, Measurement};
 use naschain_run::{EndedJob, JudgedRow, NewFrontMember, PublicEvent, RunRecord};
 use serde_json::{Map, json};
 
 use crate::artifacts::history::existing_history;
-use crate::artifacts::report::details::{picks, retrained};
-use crate::artifacts::results::{Results, measured};
+use crate::artifacts::models::{retrained_accuracy, retrained_genomes};
+use crate::artifacts::report::details::picks;
+use crate::artifacts::results::Results;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 
 /// As the response of `GET /v1/record`, with what else the run's folder tells of its networks.
@@ -23,10 +26,9 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
     } else {
         results.ended.clone()
     };
-    let is_whole = |job: &EndedJob| {
-        let last = results.ended.iter().any(|ended| ended.job == job.job);
-        last && !results.stopped.contains_key(&job.job)
-    };
+    let last: BTreeSet<JobId> = results.ended.iter().map(|job| job.job).collect();
+    let is_whole =
+        |job: &EndedJob| last.contains(&job.job) && !results.stopped.contains_key(&job.job);
     // In the order in which they were opened, as the numbers of jobs tell.
     let mut opened: Vec<&EndedJob> = all.iter().collect();
     opened.sort_by_key(|job| job.job);
@@ -76,9 +78,13 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
 /// Adds what is known of single networks, by job.
 fn add_tests(candidates: &mut serde_json::Value, results: &Results) {
     let mut known = std::array::from_fn::<_, 3, _>(|_| Map::new());
-    for (job, _) in measured(&results.ended) {
+    // Only networks of the front are tested, and only some were trained again.
+    let again: BTreeSet<Genome> = retrained_genomes(&results.dir).into_iter().collect();
+    let front: BTreeSet<JobId> = results.front.iter().map(|member| member.job).collect();
+    let is_known = |job: &&EndedJob| front.contains(&job.job) || again.contains(&job.genome);
+    for job in results.ended.iter().filter(is_known) {
         let model = results.model(&job.genome);
-        let again = retrained(results, job);
+        let again = retrained_accuracy(&results.dir, &job.genome);
         let names = picks(results, job.job);
         let values = [
             model.map(|model| json!(model.test_accuracy.percent())),

@@ -1,26 +1,25 @@
 //! `GET /v1/candidates/{job}`: all that is known of one candidate.
 
-use std::path::Path;
-
 use axum::Json;
 use axum::extract::{Path as UrlPath, State};
-use naschain_consensus::{Event, JobId, Ruling};
+use naschain_consensus::{Event, JobId, Ruling, TrainingPart};
 use naschain_core::Genome;
 use naschain_nsga::CandidateId;
-use naschain_run::{EndedJob, Entry, ProblemKind, RunSpec, RunState};
+use naschain_run::{EndedJob, Entry, FrontMember, JobOutcome, ProblemKind, RunSpec, RunState};
 
-use crate::artifacts::candidate::{CandidateView, DisputeStep, ParentView, RetrainedAccuracy};
+use crate::artifacts::candidate::{CandidateView, DisputeStep, ParentView, outcome};
 use crate::artifacts::choice::names_of;
-use crate::artifacts::front_model::read_front;
-use crate::artifacts::models::retrained_description;
+use crate::artifacts::front_model::{FrontModel, read_front};
+use crate::artifacts::models::retrained_accuracy;
 use crate::artifacts::results::limit_of_guessing;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
+use crate::server::views::{closing, may_read_results};
 
 /// Most children of a candidate that are listed.
 const MAX_CHILDREN: usize = 100;
-/// Entries of the journal among which the steps of a dispute are searched, at most.
-const MAX_ENTRIES: u64 = 20_000;
+/// Entries of the journal before the end of a dispute among which its rulings are searched, at most.
+const MAX_ENTRIES: u64 = 2_000;
 /// Entries that are read at a time.
 const PART: usize = 500;
 
@@ -28,7 +27,13 @@ const PART: usize = 500;
 struct Known {
     genome: Genome,
     ended: Option<EndedJob>,
-    view: CandidateView,
+    part: Option<TrainingPart>,
+    /// Job, genome and accuracy.
+    parents: Vec<(JobId, Genome, Option<f64>)>,
+    children: Vec<JobId>,
+    front: Vec<FrontMember>,
+    /// Whether the seeds of trainings are no secret any more.
+    is_finished: bool,
 }
 
 pub(super) async fn candidate(
@@ -41,96 +46,109 @@ pub(super) async fn candidate(
     };
     let job = JobId(job.parse().map_err(|_| missing())?);
     let known = app.coordinator.read_in_turn(|state| known(state, job));
-    let Known {
-        genome,
-        ended,
-        mut view,
-    } = known.await?.ok_or_else(missing)?;
+    let known = known.await?.ok_or_else(missing)?;
     let places = app.recording.read(&app.coordinator, |kept| {
         (kept.record.generation_of(job), kept.record.entries_of(job))
     });
     let (generation, entries) = places.await?;
-    view.generation = generation;
-    if let Some(ended) = &ended {
-        let seed = app.coordinator.training_seed(job, &ended.genome);
-        view.training_seed = seed.map(|seed| seed.to_string());
-        if let Some((first, last)) =
-            entries.filter(|_| app.coordinator.spec().rules.referee.is_some())
-        {
-            view.dispute = dispute(&app, job, first, last).await?;
-        }
-    }
-    if let Some(served) = app.served.clone() {
-        let read = move || {
-            add_models(&mut view, &served.dir, &genome);
-            view
-        };
-        let read = tokio::task::spawn_blocking(read).await;
-        return read.map(Json).map_err(|_| missing());
-    }
-    Ok(Json(view))
+    let is_disputed = known.ended.as_ref().map(outcome) == Some(JobOutcome::Disputed);
+    let dispute = match entries.filter(|_| is_disputed) {
+        Some((first, last)) => dispute(&app, job, first, last).await?,
+        None => Vec::new(),
+    };
+    let made = tokio::task::spawn_blocking(move || {
+        let mut view = view(&app, job, known)?;
+        (view.generation, view.dispute) = (generation, dispute);
+        anyhow::Ok(view)
+    });
+    let view = made.await.map_err(|_| closing())?;
+    view.map(Json).map_err(|error| super::trouble(&error))
 }
 
+/// Only copies: the writing task waits meanwhile.
 fn known(state: &RunState, job: JobId) -> Option<Known> {
     let genome = state.genome(job)?.clone();
-    let ended = state.ended_job(job).cloned();
-    let spec = state.spec();
-    let mut view = CandidateView::new(spec, job, &genome, ended.as_ref()).ok()?;
-    view.part = state.part(job);
     let search = state.search();
     let parents = search.parents(CandidateId(job.0));
     let parents = parents.filter_map(|CandidateId(parent)| {
         let parent = JobId(parent);
         let result = state.ended_job(parent).and_then(EndedJob::result);
         let accuracy = result.map(|measured| measured.accuracy.percent());
-        let of_parent = (parent, state.genome(parent)?);
-        Some(ParentView::new(spec, of_parent, accuracy, &genome))
+        Some((parent, state.genome(parent)?.clone(), accuracy))
     });
-    view.parents = parents.collect();
     let later = state.genomes().map(|(other, _)| other);
     let later = later.skip_while(|other| *other <= job);
     let is_child = |other: &JobId| {
         let mut parents = search.parents(CandidateId(other.0));
         parents.any(|parent| parent.0 == job.0)
     };
-    view.children = later.filter(is_child).take(MAX_CHILDREN).collect();
-    add_front(&mut view, state);
     Some(Known {
+        ended: state.ended_job(job).cloned(),
+        part: state.part(job),
+        parents: parents.collect(),
+        children: later.filter(is_child).take(MAX_CHILDREN).collect(),
+        front: state.front(),
+        is_finished: state.is_finished(),
         genome,
-        ended,
-        view,
     })
 }
 
+fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
+    let spec = app.coordinator.spec();
+    let ended = known.ended.as_ref();
+    let mut view = CandidateView::new(spec, job, &known.genome, ended)?;
+    view.part = known.part;
+    let parents = known.parents.iter();
+    let parents = parents.map(|(parent, genome, accuracy)| {
+        ParentView::new(spec, (*parent, genome), *accuracy, &known.genome)
+    });
+    view.parents = parents.collect();
+    view.children = known.children;
+    // What the files of an ended run tell, and its seeds, are for those who may read its results.
+    let may_read = may_read_results(app);
+    let served = app.served.as_ref().filter(|_| may_read);
+    let models = served.and_then(|served| read_front(&served.dir).ok());
+    let models = models.unwrap_or_default();
+    add_front(&mut view, spec, &known.front, &models);
+    if let Some(model) = models
+        .into_iter()
+        .find(|model| model.genome == known.genome)
+    {
+        view.test_accuracy = Some(model.test_accuracy.percent());
+        view.curve = model.curve;
+    }
+    view.retrained = served.and_then(|served| retrained_accuracy(&served.dir, &known.genome));
+    // Before the end, with rungs, the seed is also that of trainings that are to come.
+    if let Some(ended) = ended.filter(|_| may_read && known.is_finished) {
+        let seed = app.coordinator.training_seed(job, &ended.genome);
+        view.training_seed = seed.map(|seed| seed.to_string());
+    }
+    Ok(view)
+}
+
 /// Whether it is on the front, and which rules choose it there.
-fn add_front(view: &mut CandidateView, state: &RunState) {
-    let front = state.front();
-    let limit = limit_of_guessing(state.spec(), None);
-    let useful = front.iter();
-    let useful = useful.filter(|member| member.measurement.accuracy.percent() > limit);
-    let useful: Vec<_> = useful.collect();
+fn add_front(
+    view: &mut CandidateView,
+    spec: &RunSpec,
+    front: &[FrontMember],
+    models: &[FrontModel],
+) {
+    let guessing = models.iter().find_map(|model| model.guessing_accuracy);
+    let limit = limit_of_guessing(spec, guessing);
+    let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
+    let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
     view.on_front = front.iter().any(|member| member.job == view.job);
     let member = useful.iter().find(|member| member.job == view.job);
     view.picks = member.map_or_else(String::new, |member| names_of(member, &useful));
 }
 
-/// What the files of a run that has ended tell of a network.
-fn add_models(view: &mut CandidateView, dir: &Path, genome: &Genome) {
-    let models = read_front(dir).unwrap_or_default();
-    if let Some(model) = models.into_iter().find(|model| model.genome == *genome) {
-        view.test_accuracy = Some(model.test_accuracy.percent());
-        view.curve = model.curve;
-    }
-    view.retrained = retrained_description(dir, genome).map(|model| RetrainedAccuracy {
-        test_accuracy: model.test_accuracy.map(|accuracy| accuracy.percent()),
-        epochs: model.recipe.epochs,
-    });
-}
-
 /// What the referee did about a job, between these entries of the journal.
 async fn dispute(app: &App, job: JobId, first: u64, last: u64) -> Reply<Vec<DisputeStep>> {
-    let (mut steps, mut after) = (Vec::new(), first.saturating_sub(1));
-    let last = last.min(first.saturating_add(MAX_ENTRIES));
+    // The rulings come at its end.
+    let mut after = first
+        .max(last.saturating_sub(MAX_ENTRIES))
+        .saturating_sub(1);
+    let mut steps = Vec::new();
     while after < last {
         let part = app.coordinator.public_entries(after, PART).await?;
         for entry in part.entries.iter().filter(|entry| entry.number <= last) {
@@ -156,11 +174,8 @@ fn step_of(entry: &Entry, job: JobId, spec: &RunSpec) -> Option<DisputeStep> {
     if ruled != job {
         return None;
     }
-    let steps = spec
-        .rules
-        .referee
-        .as_ref()
-        .map_or(0, |referee| referee.steps);
+    let steps = spec.rules.referee.as_ref();
+    let steps = steps.map_or(0, |referee| referee.steps);
     let text = match ruling {
         Ruling::Step { step, found } => format!(
             "the referee trained to step {step} of {steps} itself, and found the state {} with the digest chain {}",

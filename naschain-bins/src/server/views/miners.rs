@@ -28,7 +28,8 @@ pub(super) struct MinerView {
     expired: u64,
     running: usize,
     pace_flops_per_second: Option<f64>,
-    valid_in_a_row: u32,
+    /// Rewarded answers since the last one that was not.
+    agreed_in_a_row: u64,
     /// Whether it may train alone; `None` where all are checked.
     trusted: Option<bool>,
     /// Its share of the rewards of this run.
@@ -38,6 +39,8 @@ pub(super) struct MinerView {
 
 pub(super) async fn miners(State(app): State<App>) -> Reply<Json<Vec<MinerView>>> {
     let mut miners = app.coordinator.read_in_turn(listed).await?;
+    let trust = app.coordinator.spec().rules.trust;
+    let trusted_after = trust.map(|trust| u64::from(trust.after_valid));
     let names: Vec<MinerId> = miners.iter().map(|miner| miner.miner.clone()).collect();
     let counts = app.recording.read(&app.coordinator, |kept| {
         let counts = |miner: &MinerId| kept.record.counts(miner).unwrap_or_default();
@@ -47,6 +50,9 @@ pub(super) async fn miners(State(app): State<App>) -> Reply<Json<Vec<MinerView>>
         (miner.jobs, miner.agreed) = (counts.begun, counts.agreed);
         (miner.rejected, miner.failed) = (counts.rejected, counts.failed);
         miner.expired = counts.expired;
+        // Of judged jobs only: what the board thinks of a miner may tell of an answer to an open job.
+        miner.agreed_in_a_row = counts.agreed_in_a_row;
+        miner.trusted = trusted_after.map(|after| counts.agreed_in_a_row >= after);
         miner.device = app.programs.device(&miner.miner);
     }
     Ok(Json(miners))
@@ -55,7 +61,6 @@ pub(super) async fn miners(State(app): State<App>) -> Reply<Json<Vec<MinerView>>
 /// The miners of the board by their points; of equal ones, those that joined first.
 fn listed(state: &RunState) -> Vec<MinerView> {
     let rewards = state.scores().rewards();
-    let checks_less = state.spec().rules.trust.is_some();
     let mut profiles = state.board().profiles();
     profiles.sort_by_key(|profile| Reverse(state.scores().tally(profile.name).points));
     let view = |(at, profile): (usize, naschain_consensus::MinerProfile<'_>)| MinerView {
@@ -71,8 +76,8 @@ fn listed(state: &RunState) -> Vec<MinerView> {
         expired: 0,
         running: profile.leases,
         pace_flops_per_second: profile.flops_per_second,
-        valid_in_a_row: profile.valid_in_a_row,
-        trusted: checks_less.then_some(profile.is_trusted),
+        agreed_in_a_row: 0,
+        trusted: None,
         weight: rewards.get(profile.name).map(|share| f64::from(*share)),
         device: None,
     };

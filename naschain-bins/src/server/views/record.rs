@@ -1,6 +1,8 @@
 //! `GET /v1/record`: everything that has happened in a run, as columns, with the place in the event
 //! stream from which to go on; and the trainings of a time.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -8,43 +10,76 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use naschain_consensus::{JobId, MinerId};
-use naschain_run::{ProblemKind, SeatFilter};
+use naschain_run::{ProblemKind, RunState, SeatFilter};
 use serde::Deserialize;
 
+use crate::artifacts::front_model::{FRONT_FILE, read_front};
+use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
+use crate::clock;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::recording::Kept;
-use crate::web::compression::{accepts_gzip, compressed, decompressed};
+use crate::server::views::{closing, may_read_results};
+use crate::web::compression::{accepts_gzip, compressed, decompressed, decompressed_len};
+
+/// A response may be as old as this: the events since follow from its cursor.
+const MAX_AGE: Duration = Duration::from_secs(2);
 
 pub(super) async fn record(State(app): State<App>, headers: HeaderMap) -> Reply<Response> {
-    let (networks, generations) = app
-        .coordinator
-        .read_in_turn(|state| (state.max_jobs(), state.search().config().generations))
-        .await?;
-    let title = app.title();
-    let mut facts = RunFacts::new(app.coordinator.spec(), &title, networks, true);
-    // The search may have been extended.
-    facts.generations = generations;
+    let facts = facts(&app).await?;
     let compressed = app.recording.read(&app.coordinator, |kept| {
-        if let Some((last, response)) = &kept.response
-            && *last == kept.last
+        if let Some((last, made, response)) = &kept.response
+            && (*last == kept.last || made.elapsed() < MAX_AGE)
         {
             return response.clone();
         }
         // Quickly rather than well: columns of numbers are small enough.
         let response = Bytes::from(compressed(&document(kept, facts), Compression::fast()));
-        kept.response = Some((kept.last, response.clone()));
+        kept.response = Some((kept.last, clock::now(), response.clone()));
         response
     });
     let compressed = compressed.await?;
-    let share = app.budget.share(compressed.len()).await?;
     let json = (header::CONTENT_TYPE, "application/json");
+    let vary = (header::VARY, "accept-encoding");
     if accepts_gzip(&headers) {
+        let share = app.budget.share(compressed.len()).await?;
         let gzip = (header::CONTENT_ENCODING, "gzip");
-        return Ok(([json, gzip], share.hold(compressed.to_vec())).into_response());
+        return Ok(([json, vary, gzip], share.hold(compressed.to_vec())).into_response());
     }
-    Ok(([json], decompressed(&compressed)).into_response())
+    let share = app.budget.share(decompressed_len(&compressed)).await?;
+    let plain = tokio::task::spawn_blocking(move || decompressed(&compressed)).await;
+    let plain = plain.map_err(|_| closing())?;
+    Ok(([json, vary], share.hold(plain)).into_response())
+}
+
+/// What does not change from event to event.
+async fn facts(app: &App) -> Reply<RunFacts> {
+    let read = |state: &RunState| {
+        let generations = state.search().config().generations;
+        (state.max_jobs(), generations, state.is_finished())
+    };
+    let (networks, generations, is_finished) = app.coordinator.read_in_turn(read).await?;
+    let mut facts = RunFacts::new(app.coordinator.spec(), &app.title(), networks, true);
+    // The search may have been extended.
+    facts.generations = generations;
+    let served = app.served.clone().filter(|_| may_read_results(app));
+    let is_paused = app.coordinator.is_paused();
+    let read = move || {
+        let dir = served.as_ref().map(|served| &served.dir);
+        // Without this file a run that is paused goes on.
+        let was_stopped = is_paused && dir.is_some_and(|dir| dir.join(FRONT_FILE).is_file());
+        let models = dir.and_then(|dir| read_front(dir).ok()).unwrap_or_default();
+        (
+            was_stopped,
+            models.iter().find_map(|model| model.guessing_accuracy),
+        )
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let (was_stopped, guessing) = read.map_err(|_| closing())?;
+    facts.guessing_limit = limit_of_guessing(app.coordinator.spec(), guessing);
+    facts.was_stopped = was_stopped && !is_finished;
+    Ok(facts)
 }
 
 fn document(kept: &Kept, facts: RunFacts) -> Vec<u8> {

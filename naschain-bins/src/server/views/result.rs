@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use naschain_core::Genome;
 use naschain_run::{FrontMember, ProblemKind, RunState};
+use naschain_train::picture_from_bytes;
 use serde::Serialize;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::artifacts::choice::names_of;
 use crate::artifacts::front_model::{FRONT_FILE, FrontModel, read_front};
@@ -25,6 +28,10 @@ use crate::artifacts::trained_model::{
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::served_run::ServedRun;
+use crate::server::views::{MAX_PICTURE_BYTES, closing, may_read_results, trouble};
+
+/// How long a picture may take to arrive.
+const PICTURE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a run has found so far.
 #[derive(Serialize)]
@@ -58,8 +65,7 @@ struct NetworkView {
 
 /// Models are given to those who may read the front.
 fn check_may_read(app: &App) -> Reply<()> {
-    let access = &app.auth.access;
-    if access.hotkey.is_none() || access.open_reads {
+    if may_read_results(app) {
         return Ok(());
     }
     let detail = "this genomaster shows what it has found to signed requests only; `serve --open-reads` shows it to everybody";
@@ -68,7 +74,10 @@ fn check_may_read(app: &App) -> Reply<()> {
 
 pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
     check_may_read(&app)?;
-    let front = app.coordinator.read_in_turn(RunState::front).await?;
+    let read = |state: &RunState| (state.front(), state.is_finished());
+    let (front, is_finished) = app.coordinator.read_in_turn(read).await?;
+    // A run that was stopped is paused for good.
+    let is_over = is_finished || app.coordinator.is_paused();
     let spec = app.coordinator.spec().clone();
     let served = app.served.clone();
     let dir = app.served.as_ref().map(|served| served.dir.clone());
@@ -98,10 +107,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
                     String::new()
                 },
                 is_useful,
-                has_model: model.is_some()
-                    && dir
-                        .as_deref()
-                        .is_some_and(|dir| stored_model(dir, &member.genome).is_some()),
+                has_model: model.is_some(),
                 retrained: dir
                     .as_deref()
                     .is_some_and(|dir| retrained_description(dir, &member.genome).is_some()),
@@ -110,7 +116,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
         };
         let networks: Vec<NetworkView> = front.iter().map(network).collect();
         // The models come a moment after the search has finished, with this file.
-        let has_ended = dir.is_some_and(|dir| dir.join(FRONT_FILE).is_file());
+        let has_ended = is_over && dir.is_some_and(|dir| dir.join(FRONT_FILE).is_file());
         ResultView {
             state: ["running", "ended"][usize::from(has_ended)],
             data: served
@@ -123,11 +129,10 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
             networks,
         }
     });
-    let stopped = |_| ErrorResponse::new(ProblemKind::Closing, "the genomaster is stopping");
-    Ok(Json(made.await.map_err(stopped)?))
+    Ok(Json(made.await.map_err(|_| closing())?))
 }
 
-/// `GET /v1/models`: the models of the front, as `front.json` has them.
+/// `GET /v1/front/models`: the models of the front, as `front.json` has them.
 pub(super) async fn models(State(app): State<App>) -> Reply<Json<Vec<FrontModel>>> {
     check_may_read(&app)?;
     let dir = app.served.as_ref().ok_or_else(not_ended)?.dir.clone();
@@ -141,10 +146,6 @@ pub(super) async fn models(State(app): State<App>) -> Reply<Json<Vec<FrontModel>
 fn not_ended() -> ErrorResponse {
     let detail = "the run has no models yet; they are stored when its search has ended";
     ErrorResponse::new(ProblemKind::NotFound, detail)
-}
-
-fn trouble(error: &anyhow::Error) -> ErrorResponse {
-    ErrorResponse::new(ProblemKind::JournalTrouble, format!("{error:#}"))
 }
 
 /// The stored model of the genome in a path.
@@ -162,18 +163,18 @@ fn model_of(app: &App, genome: &str) -> Reply<(PathBuf, Arc<ServedRun>)> {
     Ok((file, served))
 }
 
+/// Held by the one request that computes, of all runs: the referee needs the processors too.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Does what takes a processor for a while, one at a time.
 async fn computed<T: Send + 'static>(
     served: Arc<ServedRun>,
     compute: impl FnOnce(&ServedRun) -> anyhow::Result<T> + Send + 'static,
 ) -> Reply<T> {
-    let _turn = served.turn.lock().await;
-    let computing = served.clone();
-    let done = tokio::task::spawn_blocking(move || compute(&computing)).await;
-    let stopped = |_| ErrorResponse::new(ProblemKind::Closing, "the genomaster is stopping");
-    let wrong =
-        |error: anyhow::Error| ErrorResponse::new(ProblemKind::WrongData, format!("{error:#}"));
-    done.map_err(stopped)?.map_err(wrong)
+    let _turn = TURN.lock().await;
+    let done = tokio::task::spawn_blocking(move || compute(&served)).await;
+    done.map_err(|_| closing())?
+        .map_err(|error| trouble(&error))
 }
 
 /// A prediction with the picture that the network has seen.
@@ -184,20 +185,54 @@ pub(super) struct PredictionView {
     seen: String,
 }
 
+/// Pictures that are in memory at a time.
+static PICTURES: Semaphore = Semaphore::const_new(8);
+
 /// `POST /v1/models/{genome}/predictions`: the classes of the picture that the body is.
 pub(super) async fn predict(
     State(app): State<App>,
     UrlPath(genome): UrlPath<String>,
-    picture: Bytes,
+    body: Body,
 ) -> Reply<Json<PredictionView>> {
     let (file, served) = model_of(&app, &genome)?;
+    // Before the picture is received, so that many do not fill the memory.
+    let busy = |_| {
+        let detail = "the genomaster is trying other pictures; try again in a moment";
+        ErrorResponse::new(ProblemKind::TooManyReaders, detail)
+    };
+    let _place = PICTURES.try_acquire().map_err(busy)?;
+    let picture = received(body).await?;
+    let wrong = |detail: String| ErrorResponse::new(ProblemKind::WrongData, detail);
+    let shape = served.dataset.shape;
+    let read = move || picture_from_bytes(&picture, shape);
+    let read = tokio::task::spawn_blocking(read).await;
+    let pixels = read.map_err(|_| closing())?;
+    let pixels = pixels.map_err(|error| wrong(error.to_string()))?;
     let options = served.options;
-    let prediction = computed(served, move |_| predicted(&file, &picture, options)).await?;
+    let prediction = computed(served, move |_| predicted(&file, &pixels, options)).await?;
     let seen = format!(
         "data:image/png;base64,{}",
         STANDARD.encode(&prediction.seen)
     );
     Ok(Json(PredictionView { prediction, seen }))
+}
+
+/// The bytes of a picture that a client sends.
+async fn received(body: Body) -> Reply<Bytes> {
+    let slow = |_| {
+        let detail = format!(
+            "the picture did not arrive within {} s",
+            PICTURE_TIMEOUT.as_secs()
+        );
+        ErrorResponse::new(ProblemKind::BodyTooSlow, detail)
+    };
+    let large = |_| {
+        let detail = format!("the picture has more than {} MiB", MAX_PICTURE_BYTES >> 20);
+        ErrorResponse::new(ProblemKind::BodyTooLarge, detail)
+    };
+    let read = axum::body::to_bytes(body, MAX_PICTURE_BYTES);
+    let read = tokio::time::timeout(PICTURE_TIMEOUT, read).await;
+    read.map_err(slow)?.map_err(large)
 }
 
 /// `GET /v1/models/{genome}/int8`: the accuracy of the network in eight bits.

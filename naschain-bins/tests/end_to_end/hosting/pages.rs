@@ -94,7 +94,17 @@ fn links_are_for_reading_and_can_be_revoked() {
     let link = made["link"].as_str().unwrap();
     let opened = call(&server, "GET", link, "Accept: text/html\r\n", "");
     assert_eq!(opened.status, 200, "{}", opened.body);
-    let raw = crate::programs::exchange(&server, "GET", link, "", "");
+    // What another site makes a browser open, changes nothing.
+    assert!(!opened.head.contains("set-cookie"));
+    let foreign = call(
+        &server,
+        "POST",
+        link,
+        "Origin: https://evil.example\r\n",
+        "",
+    );
+    assert_eq!(foreign.status, 403, "{}", foreign.body);
+    let raw = crate::programs::exchange(&server, "POST", link, "", "");
     let cookie = raw
         .lines()
         .find(|l| l.to_lowercase().starts_with("set-cookie:"));
@@ -119,6 +129,44 @@ fn links_are_for_reading_and_can_be_revoked() {
         "{}",
         deleted.body
     );
+}
+
+/// Where miners sign their requests, users still try networks without signing.
+#[test]
+fn a_network_of_a_signed_run_can_be_tried_by_those_who_may_read_it() {
+    let home = Home::signed("pages-signed");
+    let token = home.add("ada", &[]);
+    let server = home.serve(0, &[]);
+    let run = home.submit(&server, "ada", &["--name=mine", "--data=digits"]);
+    let _miners = home.miners(&server, &["m1", "m2", "m3"]);
+    home.wait_for(&server, "ada", &run, "finished");
+    let ada = format!("Authorization: Bearer {token}\r\n");
+    let below = |path: &str| format!("/v1/runs/{run}/{path}");
+    let result = call(&server, "GET", &below("result"), &ada, "");
+    assert_eq!(result.status, 200, "{}", result.body);
+    let result: serde_json::Value = serde_json::from_str(&result.body).unwrap();
+    assert_eq!(result["state"], "ended");
+    let network = &result["networks"][0];
+    assert_eq!(network["has_model"], true);
+    let path = below(&format!(
+        "models/{}/predictions",
+        network["genome"].as_str().unwrap()
+    ));
+    let tried = call(&server, "POST", &path, &ada, "no picture");
+    assert!(
+        tried.status == 422 && tried.body.contains("not a PNG"),
+        "{}",
+        tried.body
+    );
+    assert_eq!(call(&server, "POST", &path, "", "no picture").status, 404);
+    // Its seeds are no secret any more.
+    let candidate = call(&server, "GET", &below("candidates/0"), &ada, "");
+    assert!(
+        candidate.body.contains("\"training_seed\":\""),
+        "{}",
+        candidate.body
+    );
+    assert!(candidate.body.contains("\"proof\":{"), "{}", candidate.body);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_session_is_a_cookie_that_other_sites_cannot_use() {
     let begun = with(
         "POST",
         "/v1/runs",
-        "Origin: http://x\r\nSec-Fetch-Site: same-origin\r\n",
+        "Origin: http://127.0.0.1\r\nSec-Fetch-Site: same-origin\r\n",
         &new,
     );
     assert_eq!(begun.status, 201, "{}", begun.body);

@@ -236,7 +236,7 @@ pub(crate) fn exchange(
 ) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
