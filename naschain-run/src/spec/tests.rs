@@ -77,26 +77,26 @@ fn initial_genomes_are_evaluated_first_and_only_written_if_there_are_any() {
 #[test]
 fn limits_are_written_and_must_allow_the_smallest_network() {
     let mut spec = spec();
-    (spec.space.phases, spec.space.nodes) = (1, 3);
-    (spec.search.genome_len, spec.search.population) = (4, 4);
+    (spec.space.phases, spec.space.nodes) = (1, 4);
+    (spec.search.genome_len, spec.search.population) = (7, 4);
     let json = serde_json::to_string(&spec).unwrap();
     assert!(!json.contains("limits"), "{json}");
     let without = spec.clone();
-    spec.limits.max_params = Some(400);
+    spec.limits.max_params = Some(700);
     spec.validate().unwrap();
     assert_ne!(spec.digest(), without.digest());
     let state = RunState::new(spec.clone()).unwrap();
     assert_eq!(state.genomes().count(), spec.search.population);
     for (_, genome) in state.genomes() {
-        assert!(spec.costs_of(genome).unwrap().params <= 400, "{genome}");
+        assert!(spec.costs_of(genome).unwrap().params <= 700, "{genome}");
     }
     spec.limits.max_params = Some(1);
     let refused = spec.validate().unwrap_err().to_string();
     assert!(refused.contains("(max_params: 1)"), "{refused}");
-    spec.limits.max_params = Some(400);
+    spec.limits.max_params = Some(700);
     spec.initial_genomes = vec!["1".repeat(spec.search.genome_len).parse().unwrap()];
     let refused = spec.validate().unwrap_err().to_string();
-    assert!(refused.contains("max_params: 400"), "{refused}");
+    assert!(refused.contains("max_params: 700"), "{refused}");
 }
 
 #[test]

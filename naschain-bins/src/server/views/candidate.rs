@@ -14,7 +14,7 @@ use crate::artifacts::models::retrained_accuracy;
 use crate::artifacts::results::limit_of_guessing;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
-use crate::server::views::{closing, may_read_results};
+use crate::server::views::replies::{closing, may_read_results, trouble};
 
 /// Most children of a candidate that are listed.
 const MAX_CHILDREN: usize = 100;
@@ -62,7 +62,7 @@ pub(super) async fn candidate(
         anyhow::Ok(view)
     });
     let view = made.await.map_err(|_| closing())?;
-    view.map(Json).map_err(|error| super::trouble(&error))
+    view.map(Json).map_err(|error| trouble(&error))
 }
 
 /// Only copies: the writing task waits meanwhile.

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::recording::Kept;
-use crate::server::views::{closing, may_read_results};
+use crate::server::views::replies::{closing, may_read_results};
 use crate::web::compression::{accepts_gzip, compressed, decompressed, decompressed_len};
 
 /// A response may be as old as this: the events since follow from its cursor.

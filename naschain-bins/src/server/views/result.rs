@@ -28,8 +28,10 @@ use crate::artifacts::trained_model::{
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::served_run::ServedRun;
-use crate::server::views::{MAX_PICTURE_BYTES, closing, may_read_results, trouble};
+use crate::server::views::replies::{closing, may_read_results, trouble};
 
+/// Size of a picture that is tried, at most.
+pub(super) const MAX_PICTURE_BYTES: usize = 16 << 20;
 /// How long a picture may take to arrive.
 const PICTURE_TIMEOUT: Duration = Duration::from_secs(20);
 
