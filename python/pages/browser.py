@@ -111,12 +111,12 @@ def register(page, base, user, password="correct horse battery"):
     page.wait_for_url(f"{base}/")
 
 
-def make_pictures(folder: Path, classes, each, side=24):
+def make_pictures(folder: Path, classes, each, side=24, seed=5):
     """A folder of pictures: light shapes of one kind on a dark ground for each class."""
     from PIL import Image, ImageDraw
     import random
 
-    drawing = random.Random(5)
+    drawing = random.Random(seed)
     for index, name in enumerate(classes):
         (folder / name).mkdir(parents=True)
         for number in range(each):
