@@ -1,7 +1,8 @@
 """Pictures of every page, in light and dark, 1280 and 390 pixels wide.
 
 Arguments: the address of a genomaster with many runs, the folder for the pictures, a file with the
-password of the administrator `ada`, and the id of a run that has ended.
+password of the administrator `ada`, the id of a run that has ended, and optionally `half`: then wide
+pages are made in light and narrow ones in dark only.
 """
 
 import sys
@@ -27,13 +28,15 @@ def main():
         browser.may_fail = ["/candidates/", "/nowhere", "/models"]
         for width in (1280, 390):
             for scheme in ("light", "dark"):
+                if "half" in sys.argv and (width == 390) != (scheme == "dark"):
+                    continue
                 context = browser.context(width, scheme)
                 page = context.new_page()
 
                 def shot(name, path):
                     page.goto(base + path)
-                    page.wait_for_load_state("networkidle") if "/runs/" not in path else page.wait_for_timeout(2500)
-                    page.wait_for_timeout(700)
+                    page.wait_for_load_state("networkidle") if "/runs/" not in path else page.wait_for_timeout(1800)
+                    page.wait_for_timeout(400)
                     check_accessible(page, f"{name} {width} {scheme}")
                     check_fits(page, f"{name} {width} {scheme}")
                     page.screenshot(path=out / f"{name}-{width}-{scheme}.png", full_page=True)
