@@ -23,7 +23,7 @@ pub enum JobOutcome {
 }
 
 impl JobOutcome {
-    /// All, in the order of their numbers in [`RecordColumns`].
+    /// All, in the order of their numbers in [`crate::RecordColumns`].
     pub const ALL: [JobOutcome; 7] = [
         JobOutcome::Open,
         JobOutcome::Agreed,
@@ -93,7 +93,7 @@ pub enum SeatOutcome {
 }
 
 impl SeatOutcome {
-    /// All, in the order of their numbers in [`SeatColumns`].
+    /// All, in the order of their numbers in [`crate::SeatColumns`].
     pub const ALL: [SeatOutcome; 6] = [
         SeatOutcome::Training,
         SeatOutcome::Answered,
