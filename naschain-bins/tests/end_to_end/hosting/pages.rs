@@ -295,6 +295,11 @@ fn every_page_is_accessible_and_fits_every_screen() {
     let out = std::env::var_os("NASCHAIN_SCREENSHOTS");
     let half = out.is_none().then_some("half");
     let out = out.map_or_else(|| home.dir.join("pictures"), Into::into);
-    script.arg(&server.url).arg(&out).arg(&password).arg(run).args(half);
+    script
+        .arg(&server.url)
+        .arg(&out)
+        .arg(&password)
+        .arg(run)
+        .args(half);
     println!("{}", succeeded(script.output().unwrap()));
 }
