@@ -21,9 +21,11 @@ const ANNOUNCE_MS = 10_000;
 const TICK_MS = 1_000;
 /** After these times since the end, test accuracies are asked for; they are measured at the end. */
 const RESULT_WAITS_MS = [2_000, 10_000, 60_000];
-const STATES = { loading: "loading …", live: "live", reconnecting: "reconnecting …", ended: "ended", report: "" };
+const STATES = {
+  loading: "loading …", live: "live", paused: "paused", reconnecting: "reconnecting …", stopped: "stopped", ended: "ended", report: "",
+};
 
-const app = { record: null, t: Infinity, selected: null, seats: null, views: [], view: null };
+const app = { record: null, askedFor: null, t: Infinity, selected: null, seats: null, views: [], view: null };
 let isForced = false;
 let announced = -Infinity;
 /** The run time of the newest event, and when it came, by the clock of this machine. */
@@ -195,15 +197,17 @@ function added(events) {
   const { record, selected } = app;
   for (const event of events) {
     app.seats.apply(event);
-    if (event.type === "finished") askForResult(record);
     if (event.type === "verdict" && event.batch === selected) app.views[0].show(selected);
   }
+  if (record.finished !== null) askForResult(record);
   setTime(record.now);
   ask();
 }
 
 /** The test accuracies of the delivered networks, which come after the search has ended. */
 async function askForResult(record) {
+  if (app.askedFor === record) return;
+  app.askedFor = record;
   for (const wait of RESULT_WAITS_MS) {
     await new Promise((done) => setTimeout(done, wait));
     const result = await fetchJson(`${page.api}/result`).catch(() => null);
@@ -216,7 +220,7 @@ async function askForResult(record) {
 /** Between events the time of a live run goes on. */
 function tick() {
   const { record, t, view } = app;
-  if (!record || record.finished !== null || byId("status").dataset.state !== "live") return;
+  if (!record || record.finished !== null || !["live", "paused"].includes(byId("status").dataset.state)) return;
   record.now = Math.max(record.now, clock.ms + performance.now() - clock.at);
   scrubber.update(record);
   // These show time that passes; the others change with events.

@@ -24,7 +24,7 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 /**
  * Follows the run of this page without end. Calls `onRecord` with each record that was read anew,
  * `onEvents` with the events that were added to it, and `onStatus` with a state: `loading`, `live`,
- * `reconnecting` or `ended`, and the problem, if there is one.
+ * `paused`, `reconnecting`, `stopped` or `ended`, and the problem, if there is one.
  */
 export async function follow({ onRecord, onEvents, onStatus }) {
   let wait = FIRST_WAIT_MS;
@@ -45,8 +45,11 @@ export async function follow({ onRecord, onEvents, onStatus }) {
 /** Adds the events of the stream to the record until the browser gives it up. */
 function stream(record, { onEvents, onStatus, onOpen }) {
   return new Promise((closed) => {
-    const source = new EventSource(`${page.api}/events?after=${encodeURIComponent(record.cursor)}`);
-    const state = () => (record.finished === null ? "live" : "ended");
+    const source = new EventSource(`${page.api}/events?activity=true&after=${encodeURIComponent(record.cursor)}`);
+    const state = () => {
+      if (record.finished !== null) return record.facts.was_stopped ? "stopped" : "ended";
+      return record.isPaused ? "paused" : "live";
+    };
     let waiting = [];
     const flush = () => {
       const events = waiting;
@@ -75,6 +78,13 @@ function stream(record, { onEvents, onStatus, onOpen }) {
       // A burst of events, as after a restart, is handed on together.
       if (waiting.push(event) === 1) setTimeout(flush, FLUSH_MS);
     };
+    source.addEventListener("activity", ({ data }) => {
+      const activity = JSON.parse(data);
+      record.isPaused = activity === "paused";
+      if (activity === "ended") record.stop();
+      onEvents([]);
+      onStatus(state());
+    });
     source.onerror = () => {
       onStatus("reconnecting");
       // While it is connecting the browser tries again by itself, with the last cursor.

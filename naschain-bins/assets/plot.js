@@ -56,7 +56,7 @@ export function timeAxis(record, from, to, more = {}) {
 }
 
 /** The nearest number above of 1, 2 or 5 times a power of ten. */
-function niceStep(least) {
+export function niceStep(least) {
   const power = 10 ** Math.floor(Math.log10(Math.max(least, 1e-6)));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least) ?? power;
 }

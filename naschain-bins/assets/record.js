@@ -47,10 +47,18 @@ export class Record {
     // Candidates that continue no other one.
     this.genomes = this.rung.filter((rung) => rung === 0).length;
     this.replayed = { at: 0, jobs: new Set() };
+    this.isPaused = false;
   }
 
   get hasRungs() { return this.facts.rungs.length > 0; }
   get length() { return this.job.length; }
+
+  /** The run goes on no more: its owner has stopped it, unless the search is finished. */
+  stop() {
+    if (this.finished !== null) return;
+    this.finished = this.now;
+    this.facts.was_stopped = true;
+  }
 
   link(row) {
     const before = this.lastRow.get(this.genome[row]);

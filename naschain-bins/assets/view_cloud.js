@@ -4,6 +4,7 @@
  */
 
 import { colour, el } from "./dom.js";
+import { drawAxes, placing } from "./view_axes.js";
 
 /** How far the pointer may be from a point, in pixels. */
 const REACH = 8;
@@ -36,14 +37,6 @@ export function scaledPixels(values, low, high) {
 
 /** The pixel of a colour such as #1c2127. */
 export const pixelOf = (hex) => pixel(channels(hex));
-
-/** Where an axis of a drawn chart shows a value, in pixels of the chart. */
-function placing({ range, type, _offset: offset, _length: length }, isDown) {
-  const [from, to] = range.map(Number);
-  const scale = (isDown ? -length : length) / (to - from);
-  const start = offset + (isDown ? length : 0) - from * scale;
-  return type === "log" ? (value) => start + Math.log10(value) * scale : (value) => start + value * scale;
-}
 
 /** The place of the pointer in a chart. */
 function pointer(figure, event) {
@@ -123,14 +116,16 @@ export class Cloud {
   }
 
   /**
-   * Paints the points before the charting library is there, about where its axes will have them: running
-   * the library takes longer than all else.
+   * Paints the points and their axes before the charting library is there, about where it will have them:
+   * running the library takes longer than all else. `titles` are those of the axes.
    */
-  preview() {
+  preview(titles) {
     if (this.figure._fullLayout || this.points === null) return;
     const { clientWidth: width, clientHeight: height } = this.figure;
     const axis = (values, offset, length) => ({ type: "linear", range: padded(values), _offset: offset, _length: length });
-    this.paint({ width, height, xaxis: axis(this.points.x, 60, width - 76), yaxis: axis(this.points.y, 44, height - 104) });
+    const layout = { width, height, xaxis: axis(this.points.x, 60, width - 76), yaxis: axis(this.points.y, 44, height - 104) };
+    this.paint(layout);
+    drawAxes(this.stack.canvas.getContext("2d"), layout, titles);
   }
 
   paint(layout = this.figure._fullLayout) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use naschain_identity::Hotkey;
 
 use crate::cli::chain_args::RegistrationArgs;
 use crate::cli::tls_args::TlsArgs;
@@ -22,6 +23,9 @@ use crate::server::legacy::reports::Reports;
 use crate::server::legacy::suitability;
 use crate::server::listen::Listening;
 use crate::server::registrations::RegistrationReader;
+
+/// The hotkey of a home that was first served without a wallet, in its folder.
+pub(crate) const HOTKEY_FILE: &str = "hotkey";
 
 /// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]
@@ -91,12 +95,19 @@ pub(crate) struct Opened {
 impl AccessArgs {
     /// Reads the files that the flags name.
     pub(crate) fn open(&self) -> Result<Opened> {
-        let hotkey = if self.unsigned {
-            None
-        } else {
-            let load = self.wallet.load();
-            Some(load.context("the genomaster needs a hotkey, unless --unsigned is given")?)
-        };
+        let load = || self.wallet.load();
+        self.open_with(load)
+    }
+
+    /// The same for a home, which gets a hotkey of its own if there is none. `file` is where it has it.
+    pub(crate) fn open_in_home(&self, file: &Path) -> Result<Opened> {
+        let load = || self.wallet.load_or_create(file);
+        self.open_with(load)
+    }
+
+    fn open_with(&self, load: impl FnOnce() -> Result<Hotkey>) -> Result<Opened> {
+        let load = (!self.unsigned).then(load).transpose();
+        let hotkey = load.context("the genomaster needs a hotkey, unless --unsigned is given")?;
         let allow_list = self.allow_list.as_deref().map(AllowList::read);
         let credentials = self
             .legacy_credentials

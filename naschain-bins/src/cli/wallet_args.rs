@@ -63,14 +63,36 @@ impl WalletArgs {
         read(&self.file()?)
     }
 
+    fn is_default(&self) -> bool {
+        (self.path.as_os_str(), &*self.name, &*self.hotkey)
+            == ("~/.bittensor/wallets".as_ref(), "default", "default")
+    }
+
+    /// Reads the hotkey, or the one in `file` if no flag is set: `file` is made if neither it nor the
+    /// default hotkey exists, so that a genomaster keeps the hotkey that it had first.
+    pub fn load_or_create(&self, file: &Path) -> Result<Hotkey> {
+        if !self.is_default() {
+            return self.load();
+        }
+        if file.exists() {
+            return read(file);
+        }
+        if let Some(hotkey) = self.load_if_any()? {
+            return Ok(hotkey);
+        }
+        let (hotkey, seed) = Hotkey::generate()?;
+        hotkey.write(&seed, file)?;
+        let (address, file) = (hotkey.address(), file.display());
+        tracing::info!("created the hotkey {address} in {file}; keep this file secret");
+        Ok(hotkey)
+    }
+
     /// Reads the hotkey, or returns `None` if no flag is set and the default hotkey does not exist:
     /// a missing hotkey is an error only if the user asked for it.
     pub fn load_if_any(&self) -> Result<Option<Hotkey>> {
-        let is_default = (self.path.as_os_str(), &*self.name, &*self.hotkey)
-            == ("~/.bittensor/wallets".as_ref(), "default", "default");
         match self.file() {
             Ok(file) if file.exists() => read(&file).map(Some),
-            _ if is_default => Ok(None),
+            _ if self.is_default() => Ok(None),
             Err(error) => Err(error),
             Ok(file) => read(&file).map(Some),
         }
@@ -129,6 +151,8 @@ mod tests {
             ..args
         };
         assert!(outside.file().is_err());
+        let error = outside.load_or_create(&dir.join("hotkey"));
+        assert!(error.is_err() && !dir.join("hotkey").exists());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

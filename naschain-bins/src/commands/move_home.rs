@@ -8,6 +8,7 @@ use clap::Args;
 use naschain_core::Digest;
 use naschain_run::JournalHead;
 
+use crate::cli::access_args::HOTKEY_FILE;
 use crate::coordinator::deliveries::{DELIVERED, STATES};
 use crate::home::folders::NewFolder;
 use crate::home::{Home, SharedPlaces, class_names_path, data_path, run_path};
@@ -80,6 +81,11 @@ pub(super) async fn move_home(args: MoveHomeArgs) -> Result<String> {
             .await
             .with_context(context)?;
         folders.push(NewFolder { spec, secret });
+    }
+    let hotkey = args.home.join(HOTKEY_FILE);
+    if hotkey.exists() {
+        let copied = std::fs::copy(&hotkey, args.to.join(HOTKEY_FILE));
+        copied.with_context(|| format!("cannot copy {}", hotkey.display()))?;
     }
     from.copy_tables(&to, &folders).await?;
     Ok(format!(

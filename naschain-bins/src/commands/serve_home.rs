@@ -13,7 +13,7 @@ use naschain_train::Options;
 use tokio::net::TcpListener;
 
 use crate::artifacts::workload::Workload;
-use crate::cli::access_args::AccessArgs;
+use crate::cli::access_args::{AccessArgs, HOTKEY_FILE};
 use crate::cli::program::print;
 use crate::clock;
 use crate::commands::conclude::{concluded, follow};
@@ -57,9 +57,15 @@ pub(super) async fn serve_home(
     listener: TcpListener,
     access: &AccessArgs,
 ) -> Result<()> {
-    let mut opened = access.open()?;
-    let mut reading = tokio::spawn(read_forever(opened.reader.take()));
     let _held = FolderLock::take(&args.dir)?;
+    let own_hotkey = args.dir.join(HOTKEY_FILE);
+    // Genomasters that share a home have one hotkey, so none of them can make it.
+    let mut opened = if args.shared.store.is_none() || own_hotkey.exists() {
+        access.open_in_home(&own_hotkey)?
+    } else {
+        access.open()?
+    };
+    let mut reading = tokio::spawn(read_forever(opened.reader.take()));
     let home = Home::open(&args.dir, &args.shared).await?;
     let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
     let own_address = format!("{scheme}://{}", listener.local_addr()?);
@@ -77,10 +83,11 @@ pub(super) async fn serve_home(
         keep_mib: args.keep_mib,
         follow: follow_run,
     };
-    if !is_signed {
-        tracing::warn!(
+    match opened.access().hotkey.as_ref() {
+        Some(key) => tracing::info!("genomaster {}", key.address()),
+        None => tracing::warn!(
             "UNSIGNED: requests of miners are not authenticated; any client that reaches this address can act as any miner"
-        );
+        ),
     }
     // A request that was signed before the start may have been used then.
     let nonces = Nonces::new(clock::unix_nanos());

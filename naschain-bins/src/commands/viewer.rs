@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::artifacts::data_place::shown_name;
 use crate::cli::program::print;
 use crate::coordinator::Coordinator;
+use crate::coordinator::activity::RunActivity;
 use crate::server;
 use crate::server::listen::{Listening, bind, serve};
 use crate::server::served_run::ServedRun;
@@ -74,7 +75,7 @@ impl Viewer {
     /// Goes on serving until the process is asked to stop.
     pub(super) async fn stay(&self, coordinator: &Coordinator) -> Result<()> {
         // A search that was ended before its end goes on no more.
-        coordinator.pause(true);
+        coordinator.set_activity(RunActivity::Ended);
         print(&format!(
             "the pages stay at {} until you press Ctrl-C\n",
             self.address

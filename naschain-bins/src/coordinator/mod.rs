@@ -4,6 +4,7 @@
 //! events, writes them in one transaction, and only then answers the callers.
 
 mod active_run;
+pub(crate) mod activity;
 mod admission;
 mod answers;
 mod applied;
@@ -25,7 +26,7 @@ mod signed;
 mod takeover;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
+use crate::coordinator::activity::RunActivity;
 use crate::coordinator::applied::{Applied, LeasedTraining, eligible_at};
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::deliveries::Deliveries;
@@ -108,7 +110,7 @@ impl Coordinator {
             metrics: Metrics::default(),
             over: AtomicBool::new(false),
             finished: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
+            activity: watch::Sender::new(RunActivity::Running),
             nonces: Arc::default(),
             settings,
             rules: spec.request_rules(),
@@ -171,15 +173,20 @@ impl Coordinator {
         self.shared.unavailable.subscribe()
     }
 
-    /// Hands out no jobs from now on, or again. Trainings in progress go on, and their results count.
-    pub fn pause(&self, paused: bool) {
-        self.shared.paused.store(paused, Ordering::Relaxed);
+    /// Sets whether the run goes on.
+    pub fn set_activity(&self, activity: RunActivity) {
+        self.shared.activity.send_replace(activity);
         self.shared.changes.send_modify(|count| *count += 1);
     }
 
-    /// Whether no jobs are handed out at present.
-    pub fn is_paused(&self) -> bool {
-        self.shared.paused.load(Ordering::Relaxed)
+    /// Whether the run goes on.
+    pub fn activity(&self) -> RunActivity {
+        *self.shared.activity.borrow()
+    }
+
+    /// The same, with notification of changes.
+    pub fn watch_activity(&self) -> watch::Receiver<RunActivity> {
+        self.shared.activity.subscribe()
     }
 
     /// The genomaster's metrics.
@@ -278,7 +285,7 @@ impl Coordinator {
             if self.is_done(miner) {
                 return Ok(JobReply::Finished);
             }
-            if self.is_paused() {
+            if self.activity() != RunActivity::Running {
                 return self.wait_paused(wait, proof).await;
             }
             let event = Event::Request {

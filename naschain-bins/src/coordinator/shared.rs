@@ -8,6 +8,7 @@ use naschain_consensus::Event;
 use tokio::sync::{Mutex, broadcast, oneshot, watch};
 
 use crate::coordinator::active_run::ActiveRun;
+use crate::coordinator::activity::RunActivity;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::metrics::Metrics;
@@ -59,8 +60,8 @@ pub(crate) struct SharedState {
     /// Whether the search is finished, readable without the lock. No other data depends on it, so
     /// `Relaxed` is enough.
     pub(crate) finished: AtomicBool,
-    /// Whether no jobs are handed out at present.
-    pub(crate) paused: AtomicBool,
+    /// Whether the run goes on.
+    pub(crate) activity: watch::Sender<RunActivity>,
     /// Used nonces of signed requests. The server checks them before it sends a command, so a
     /// replayed request does not reach the leader.
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,

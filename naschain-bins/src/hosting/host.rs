@@ -371,7 +371,6 @@ impl Host {
             return Ok(false);
         }
         hosted.set_status(after);
-        hosted.coordinator.pause(paused);
         self.update_shares().await;
         Ok(true)
     }
@@ -384,7 +383,6 @@ impl Host {
             return Ok(false);
         }
         hosted.set_status(stopping);
-        hosted.coordinator.pause(true);
         hosted.stop.send_replace(true);
         self.update_shares().await;
         Ok(true)

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::artifacts::history::count_jobs;
 use crate::clock;
 use crate::coordinator::Coordinator;
+use crate::coordinator::activity::RunActivity;
 use crate::coordinator::deliveries::{Deliveries, Publish};
 use crate::home::files::Files;
 use crate::home::run_path;
@@ -108,7 +109,7 @@ impl HostedRun {
             deliveries = deliveries.with_publish(publisher(files, dir.clone(), stored.id));
         }
         coordinator.accept_deliveries(deliveries);
-        coordinator.pause(stored.status != RunStatus::Running);
+        coordinator.set_activity(activity_of(stored.status));
         let mut auth = shared_auth.for_run(access.clone(), coordinator.nonces(), known.clone());
         if let Some(exams) = exams {
             auth = auth.with_exams(exams);
@@ -153,6 +154,7 @@ impl HostedRun {
 
     pub(super) fn set_status(&self, status: RunStatus) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.coordinator.set_activity(activity_of(status));
     }
 
     /// Somebody asks for it.
@@ -192,6 +194,15 @@ impl HostedRun {
                 .take(),
         );
         closed
+    }
+}
+
+/// What a status means for miners, and for those who watch.
+fn activity_of(status: RunStatus) -> RunActivity {
+    match status {
+        RunStatus::Running => RunActivity::Running,
+        RunStatus::Paused | RunStatus::Stopping => RunActivity::Paused,
+        RunStatus::Stopped | RunStatus::Finished => RunActivity::Ended,
     }
 }
 

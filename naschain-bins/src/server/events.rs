@@ -18,8 +18,10 @@ use futures_util::stream::unfold;
 use naschain_consensus::Millis;
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::watch;
 
 use crate::coordinator::Coordinator;
+use crate::coordinator::activity::RunActivity;
 use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 
 use crate::coordinator::pages::PART_BYTES;
@@ -37,6 +39,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[derive(Deserialize)]
 pub(crate) struct AfterCursor {
     after: Option<String>,
+    /// Whether the stream also says whether the run goes on: events of the type `activity`.
+    #[serde(default)]
+    activity: bool,
 }
 
 /// The event stream from a cursor on: the header `Last-Event-ID`, which browsers send when they
@@ -55,7 +60,10 @@ pub(crate) async fn events(
         Some(text) => text.parse().map_err(wrong)?,
         None => Cursor::default(),
     };
-    let reader = Reader::new(coordinator, budget, cursor)?;
+    let mut reader = Reader::new(coordinator, budget, cursor)?;
+    if query.activity {
+        reader.follow_activity();
+    }
     let last = reader.coordinator.last_event().await?;
     // Otherwise such a reader would silently miss all events up to its cursor.
     if cursor.number > last {
@@ -87,6 +95,8 @@ struct Reader {
     cursor: Cursor,
     /// Whether the reader has to read the journal before the broadcast.
     behind: bool,
+    /// Whether the run goes on, if the reader wants to know.
+    activity: Option<watch::Receiver<RunActivity>>,
 }
 
 impl Reader {
@@ -106,6 +116,7 @@ impl Reader {
             broadcast,
             cursor,
             behind: true,
+            activity: None,
         };
         if others < MAX_READERS {
             Ok(reader)
@@ -115,6 +126,13 @@ impl Reader {
                 format!("{MAX_READERS} readers follow the events already; try again later"),
             ))
         }
+    }
+
+    /// Has messages of whether the run goes on; the first is what it is now.
+    fn follow_activity(&mut self) {
+        let mut activity = self.coordinator.watch_activity();
+        activity.mark_changed();
+        self.activity = Some(activity);
     }
 
     /// The next bytes to send; `None` when this genomaster no longer leads: the client reconnects
@@ -131,6 +149,7 @@ impl Reader {
             }
             let published = tokio::select! {
                 published = self.broadcast.recv() => published,
+                activity = changed(&mut self.activity) => return Some(message_of(activity)),
                 _ = unavailable.wait_for(Option::is_some) => return None,
                 _ = tokio::time::sleep(KEEP_ALIVE_INTERVAL) => return Some(Bytes::from_static(b":\n\n")),
             };
@@ -189,6 +208,22 @@ impl Drop for Reader {
         let readers = &self.coordinator.metrics().feed_readers;
         readers.fetch_sub(1, Relaxed);
     }
+}
+
+/// Waits until whether the run goes on has changed.
+async fn changed(activity: &mut Option<watch::Receiver<RunActivity>>) -> RunActivity {
+    if let Some(activity) = activity
+        && activity.changed().await.is_ok()
+    {
+        return *activity.borrow_and_update();
+    }
+    std::future::pending().await
+}
+
+/// Without an id, so that a client's cursor stays.
+fn message_of(activity: RunActivity) -> Bytes {
+    let json = serde_json::to_string(&activity).unwrap_or_default();
+    Bytes::from(format!("event: activity\ndata: {json}\n\n"))
 }
 
 fn after_all_of(number: u64) -> Cursor {
@@ -266,6 +301,29 @@ mod tests {
         assert!(all.ends_with(&expected) && all[0] == "1.0");
         let readers = coordinator.metrics().feed_readers.load(Relaxed);
         assert_eq!(readers, 0);
+        coordinator.close().await.unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_asks_is_told_whether_the_run_goes_on() {
+        let dir = test_folder("activity");
+        let opened = Coordinator::open(JournalPlace::of_run(&dir), spec()).await;
+        let coordinator = opened.unwrap();
+        let budget = ResponseBudget::default();
+        let reader = Reader::new(coordinator.clone(), budget, Cursor::default());
+        let mut reader = reader.ok().unwrap();
+        reader.follow_activity();
+        for (activity, name) in [
+            (RunActivity::Running, "running"),
+            (RunActivity::Paused, "paused"),
+            (RunActivity::Ended, "ended"),
+        ] {
+            coordinator.set_activity(activity);
+            let message = format!("event: activity\ndata: \"{name}\"\n\n");
+            assert_eq!(reader.next().await.unwrap(), message);
+        }
+        assert_eq!(reader.cursor.number, 0);
         coordinator.close().await.unwrap();
         std::fs::remove_dir_all(dir).unwrap();
     }

@@ -132,27 +132,50 @@ fn read_if_any(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
+/// Node.js, if it is there.
+fn node() -> Option<Command> {
+    let has_node = Command::new("node").arg("--version").output();
+    if !has_node.is_ok_and(|output| output.status.success()) {
+        skipped("node was not found; the tests of single scripts need it");
+        return None;
+    }
+    Some(Command::new("node"))
+}
+
 /// Tests of single scripts, by the test runner of Node.js.
 #[test]
 fn scripts_work_alone() {
-    let has_node = Command::new("node").arg("--version").output();
-    if !has_node.is_ok_and(|output| output.status.success()) {
-        return skipped("node was not found; the tests of single scripts need it");
-    }
+    let Some(mut node) = node() else { return };
     let mut tests: Vec<PathBuf> =
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_str().unwrap().ends_with("_test.mjs"))
             .collect();
     tests.sort();
     assert!(tests.len() > 1);
-    succeeded(
-        Command::new("node")
-            .arg("--test")
-            .args(tests)
-            .output()
-            .unwrap(),
-    );
+    succeeded(node.arg("--test").args(tests).output().unwrap());
+}
+
+#[test]
+fn the_browser_makes_the_same_record_of_the_events_as_the_genomaster() {
+    let Some(mut node) = node() else { return };
+    let dir = folder("pages-fold");
+    let more = ["--epochs=4", "--rungs=1,2", "--population=6"];
+    let server = Server::start_with(&dir.join("run"), 0, &more);
+    let mut leaving = server.miner("leaving");
+    let _miners = ["a", "b", "c"].map(|name| server.miner(name));
+    wait_until("a job has ended", || {
+        let batches = call(&server, "GET", "/v1/batches", "", "");
+        batches.body.contains("verdict")
+    });
+    leaving.kill();
+    wait_until("the run has ended", || {
+        call(&server, "GET", "/v1/front/models", "", "").status == 200
+    });
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web/record_fold.mjs");
+    let said = succeeded(node.arg(script).arg(&server.url).output().unwrap());
+    assert!(said.contains("make the same record"), "{said}");
 }
 
 #[test]

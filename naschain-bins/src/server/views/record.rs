@@ -13,10 +13,11 @@ use naschain_consensus::{JobId, MinerId};
 use naschain_run::{ProblemKind, RunState, SeatFilter};
 use serde::Deserialize;
 
-use crate::artifacts::front_model::{FRONT_FILE, read_front};
+use crate::artifacts::front_model::read_front;
 use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 use crate::clock;
+use crate::coordinator::activity::RunActivity;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::recording::Kept;
@@ -64,21 +65,15 @@ async fn facts(app: &App) -> Reply<RunFacts> {
     // The search may have been extended.
     facts.generations = generations;
     let served = app.served.clone().filter(|_| may_read_results(app));
-    let is_paused = app.coordinator.is_paused();
     let read = move || {
         let dir = served.as_ref().map(|served| &served.dir);
-        // Without this file a run that is paused goes on.
-        let was_stopped = is_paused && dir.is_some_and(|dir| dir.join(FRONT_FILE).is_file());
         let models = dir.and_then(|dir| read_front(dir).ok()).unwrap_or_default();
-        (
-            was_stopped,
-            models.iter().find_map(|model| model.guessing_accuracy),
-        )
+        models.iter().find_map(|model| model.guessing_accuracy)
     };
-    let read = tokio::task::spawn_blocking(read).await;
-    let (was_stopped, guessing) = read.map_err(|_| closing())?;
+    let guessing = tokio::task::spawn_blocking(read).await;
+    let guessing = guessing.map_err(|_| closing())?;
     facts.guessing_limit = limit_of_guessing(app.coordinator.spec(), guessing);
-    facts.was_stopped = was_stopped && !is_finished;
+    facts.was_stopped = !is_finished && app.coordinator.activity() == RunActivity::Ended;
     Ok(facts)
 }
 

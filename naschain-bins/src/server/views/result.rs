@@ -25,6 +25,7 @@ use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::trained_model::{
     ModelFormat, PicturePrediction, int8_accuracy, model_bytes, predicted, stored_model,
 };
+use crate::coordinator::activity::RunActivity;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::served_run::ServedRun;
@@ -78,8 +79,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
     check_may_read(&app)?;
     let read = |state: &RunState| (state.front(), state.is_finished());
     let (front, is_finished) = app.coordinator.read_in_turn(read).await?;
-    // A run that was stopped is paused for good.
-    let is_over = is_finished || app.coordinator.is_paused();
+    let is_over = is_finished || app.coordinator.activity() == RunActivity::Ended;
     let spec = app.coordinator.spec().clone();
     let served = app.served.clone();
     let dir = app.served.as_ref().map(|served| served.dir.clone());
