@@ -1,7 +1,7 @@
 /** The page of the user's own account: quotas and tokens. */
 
-import { byId, bytes, el, fetchJson, number, page, send, table } from "./dom.js";
-import { busy, confirmed, copyButton, date, fill, quietHead, reveal, say, showTrouble, signInPath, stacked } from "./account_parts.js";
+import { byId, el, fetchJson, number, page, send, table } from "./dom.js";
+import { busy, confirmed, copyButton, date, fill, markField, quietHead, quotaBytes, reveal, say, showTrouble, signInPath, stacked } from "./account_parts.js";
 
 function meter(label, used, most, shown) {
   const share = most ? used / most : 1;
@@ -19,7 +19,7 @@ async function showQuotas() {
   byId("token-user").value = me.name;
   fill("quotas",
     meter("Searches that have not ended", me.open_runs, me.max_runs, number),
-    meter("Data sets", me.stored_bytes, me.max_bytes, bytes),
+    meter("Data sets", me.stored_bytes, me.max_bytes, quotaBytes),
     meter("Processor hours of miners", me.used_hours, me.max_hours, (hours) => `${number(Math.round(hours * 10) / 10)} h`));
 }
 
@@ -81,6 +81,23 @@ function showMade(token) {
   byId("made").focus();
 }
 
+function refusePassword(text) {
+  const password = byId("password");
+  markField(password, text);
+  password.focus();
+  throw new Error("The token was not made.");
+}
+
+/** This request has the password with it, so the answer 401 is about that and not about the session. */
+async function makeToken(wanted) {
+  try {
+    return (await send("POST", "/v1/tokens", wanted)).token;
+  } catch (problem) {
+    if (problem.status === 401) refusePassword("Wrong password.");
+    throw problem;
+  }
+}
+
 byId("new-token").addEventListener("submit", (event) => {
   event.preventDefault();
   const scopes = [...document.querySelectorAll("[name=scope]:checked")].map((box) => box.value);
@@ -88,14 +105,12 @@ byId("new-token").addEventListener("submit", (event) => {
   byId("made").hidden = true;
   attempt("token-problem", async () => {
     if (!scopes.length) throw new Error("Tick at least one thing that the token allows.");
-    if (!password.value) {
-      password.focus();
-      throw new Error("Enter your password: a token can do what you can.");
-    }
+    markField(password, null);
+    if (!password.value) refusePassword("Enter your password: a token can do what you can.");
     const days = byId("days").value;
     const wanted = { user: page.user, password: password.value, label: byId("label").value.trim(), scopes };
     if (days) wanted.days = Number(days);
-    await busy(event.submitter, async () => showMade((await send("POST", "/v1/tokens", wanted)).token));
+    await busy(event.submitter, async () => showMade(await makeToken(wanted)));
     password.value = "";
     await showTokens();
   });

@@ -1,6 +1,6 @@
 /** What the pages of users and operators share: questions in a dialog, problems, polling, small elements. */
 
-import { byId, el } from "./dom.js";
+import { byId, bytes, duration, el, page, si } from "./dom.js";
 
 let questions = 0;
 
@@ -36,19 +36,52 @@ export function showTrouble(element, problem) {
   element.hidden = !problem;
   element.replaceChildren();
   if (!problem) return;
-  element.append(...withCode(sentence(problem.detail ?? String(problem.message ?? problem))));
-  if (problem.status === 401 && !location.pathname.startsWith("/sign-in")) {
-    element.append(" ", el("a", { href: signInPath() }, "Sign in"), " to go on.");
-  }
+  if (problem.status === 401) element.append(...signedOut());
+  else element.append(...inParts(problem.detail ?? String(problem.message ?? problem)));
+}
+
+/** What is said when a session has ended while its page was open. The genomaster's own text is for programs, which have tokens. */
+function signedOut() {
+  // In another tab where something may have been typed: it is still here afterwards.
+  const isTyped = document.querySelector("main form") !== null;
+  const link = el("a", isTyped ? { href: signInPath(), target: "_blank" } : { href: signInPath() }, "Sign in");
+  return [page.user ? "You have been signed out. " : "", link, isTyped ? " to go on (in a new tab; what you have typed stays here)." : " to go on."];
 }
 
 /** A text of the genomaster as a sentence: these begin in lower case and have no full stop. */
 export function sentence(text) {
   const trimmed = text.trim();
   if (!trimmed) return "";
-  // Not all words: the first one may be the name of a user or of a setting.
-  const begun = /^(the|there|a|an|this|it|no|of|more|another|registration|settings|only|each) /i.test(trimmed) ? trimmed[0].toUpperCase() + trimmed.slice(1) : trimmed;
+  // A first word with other characters is the name of a setting or a file; that of the user stays as it is, too.
+  const [first] = trimmed.match(/^[a-z]+(?=[ ,:])/) ?? [];
+  const begun = first && first !== page.user ? trimmed[0].toUpperCase() + trimmed.slice(1) : trimmed;
   return /[.!?:…]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** A text of the genomaster, whose lines after the first are a list, such as of files. */
+export function inParts(text) {
+  const lines = text.trim().split("\n").map((line) => line.trim().replace(/^the archive\//, ""));
+  const [first, ...others] = lines.filter(Boolean);
+  if (!first) return [];
+  if (!others.length) return withCode(sentence(first));
+  return [el("p", {}, withCode(sentence(first))), el("ul", {}, others.map((line) => el("li", {}, withCode(line))))];
+}
+
+/** Says beside a field of a form what is wrong with it; `null` if nothing is. */
+export function markField(field, text) {
+  const id = `${field.id}-problem`;
+  const described = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((one) => one && one !== id);
+  byId(id)?.remove();
+  field.removeAttribute("aria-errormessage");
+  if (text) {
+    field.setAttribute("aria-invalid", "true");
+    described.push(id);
+    (field.closest("label") ?? field).after(el("p", { id, class: "problem at-field" }, withCode(text)));
+  } else {
+    field.removeAttribute("aria-invalid");
+  }
+  if (described.length) field.setAttribute("aria-describedby", described.join(" "));
+  else field.removeAttribute("aria-describedby");
 }
 
 /** The parts of a text, with what is between backticks as code. */
@@ -132,6 +165,21 @@ export function copyButton(text, source, label = "Copy") {
     },
   }, label);
   return el("span", { class: "copy" }, button, " ", said);
+}
+
+/** A duration of which tenths of a second are of no interest. */
+export const roughly = (ms) => (ms < 10_000 ? `${Math.max(0, Math.round(ms / 1000))} s` : duration(ms));
+
+/** FLOPs such as 734 kFLOPs. */
+export const flopsText = (value) => (value < 1000 ? `${Math.round(value)} FLOPs` : `${si(value)}FLOPs`);
+
+const GIB = 2 ** 30;
+
+/** How much of a quota is used. Quotas are given in GiB, so both are in units of two's powers. */
+export function quotaBytes(value) {
+  if (value >= GIB) return `${Number((value / GIB).toPrecision(3))} GiB`;
+  if (value >= 2 ** 20) return `${Number((value / 2 ** 20).toPrecision(3))} MiB`;
+  return value >= 1024 ? `${Number((value / 1024).toPrecision(3))} KiB` : bytes(value);
 }
 
 /** A date and time in the reader's own zone, from seconds since 1970. */

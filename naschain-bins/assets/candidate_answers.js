@@ -91,11 +91,27 @@ export function answersPart(candidate) {
   return el("div", { class: "part" }, heading, made);
 }
 
+const ASKED = "The digests differed, so the genomaster asked the miners for the states of their trainings, step by step.";
+/** How the referee decides without computing anything, by what was found of an answer. */
+const SETTLED = {
+  contradicted: "A miner gave states that do not lead to the digest that it had answered: its answer does not count.",
+  silent: "A miner did not answer in time: its answer does not count.",
+};
+
 /** What the referee did, step by step; nothing without a dispute. */
-export function disputePart({ dispute }, clock) {
-  if (dispute.length === 0) return null;
+export function disputePart({ dispute, verdict, answers }, clock) {
+  if (verdict !== "disputed") return null;
+  const findings = new Set(answers.map(({ finding }) => finding));
+  const settled = Object.entries(SETTLED).filter(([finding]) => findings.has(finding)).map(([, text]) => text);
+  const computed = dispute === null ? "What the referee computed is in the journal, and on the pages of the genomaster." : "";
   return el("div", { class: "part" }, el("h3", {}, "The referee"),
-    el("ol", { class: "dispute" }, dispute.map(({ ms, text }) => el("li", {}, el("span", { class: "hint" }, clock(ms)), " ", text))));
+    el("p", {}, [ASKED, ...settled, computed].filter(Boolean).join(" ")),
+    el("ol", { class: "dispute" }, (dispute ?? []).map(({ ms, text }) => el("li", {}, el("span", { class: "hint" }, clock(ms)), " ", ...withShortDigests(text)))));
+}
+
+/** A text in which digests are shortened. */
+function withShortDigests(text) {
+  return text.split(/([0-9a-f]{64})/).map((part, at) => (at % 2 ? shortened(part, "the state") : part));
 }
 
 /** The time that a nonce stands for: nanoseconds since 1970, more digits than a number has. */

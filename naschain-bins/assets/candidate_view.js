@@ -62,18 +62,27 @@ function measuredFacts({ measurement, state }) {
     ["training digest", digest ? shortened(digest, "the training digest") : "none"]];
 }
 
-function facts(candidate) {
-  const { part, generation, picks, on_front: isOnFront, training_seed: seed } = candidate;
+const seedText = () => (isStatic() ? "not in this report" : "shown when the run has ended, to those who may read its results");
+
+/** With rungs a network is trained in parts, each of which is a candidate. */
+function partFact(container, { part, other_parts: others, job }) {
+  if (!part) return null;
+  const links = others.flatMap((other) => [other < job ? "; before it: " : "; after it: ", candidateLink(container, other, `candidate ${other}`)]);
+  return ["part", [`epochs ${part.from_epoch + 1} to ${part.until_epoch} of the training`, ...links]];
+}
+
+function facts(container, candidate) {
+  const { generation, picks, on_front: isOnFront, training_seed: seed } = candidate;
   const rows = [
     ["verdict", verdictFact(candidate)],
     ...measuredFacts(candidate),
     ["test accuracy", testFact(candidate)],
     ["trained again", retrainedFact(candidate)],
     ["Pareto front", isOnFront ? "on the front" : "not on the front"],
-    ["picks", picks || (isOnFront ? "none" : "none: not on the front")],
+    isOnFront ? ["picks", picks || "none"] : null,
     ["generation", generation === null ? "not known" : number(generation)],
-    part ? ["part", `epochs ${part.from_epoch + 1} to ${part.until_epoch} of the training`] : null,
-    ["training seed", seed === null ? "that of the run, or not known yet" : el("code", {}, String(seed))],
+    partFact(container, candidate),
+    ["training seed", seed === null ? seedText() : el("code", {}, String(seed))],
   ];
   return el("dl", { class: "facts" }, rows.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]));
 }
@@ -94,7 +103,7 @@ async function showAndFocus(container, job) {
 function markedGenome(genome, changed, { phase_len: length }) {
   const isMarked = new Set(changed);
   const parts = [...bits(genome)].map((gene, at) => [
-    at > 0 && length && at % length === 0 ? " " : "",
+    at > 0 && length && at % length === 0 ? "-" : "",
     isMarked.has(at) ? el("mark", { title: `gene ${at + 1}` }, gene) : gene]);
   return el("span", { class: "genome" }, ...parts.flat());
 }
@@ -104,9 +113,9 @@ function changedText(changed) {
   return `${changed.length === 1 ? "gene" : "genes"} ${changed.map((at) => at + 1).join(", ")}`;
 }
 
-function parentsTable(container, candidate) {
-  const changedFrom = [...new Set(candidate.parents.flatMap(({ changed }) => changed))];
-  const rows = candidate.parents.map(({ job, genome, accuracy, changed }) => [candidateLink(container, job, `candidate ${job}`),
+function parentsTable(container, candidate, parents) {
+  const changedFrom = [...new Set(parents.flatMap(({ changed }) => changed))];
+  const rows = parents.map(({ job, genome, accuracy, changed }) => [candidateLink(container, job, `candidate ${job}`),
     markedGenome(genome, changed, candidate), accuracy === null ? "not known" : percent(accuracy), changedText(changed)]);
   const own = [el("strong", {}, `this, candidate ${candidate.job}`), markedGenome(candidate.genome, changedFrom, candidate),
     candidate.measurement ? percent(candidate.measurement.accuracy) : "not known", ""];
@@ -118,21 +127,24 @@ function parentsTable(container, candidate) {
 }
 
 function lineagePart(container, candidate) {
-  const { parents, children } = candidate;
+  if (!candidate.lineage) {
+    return el("div", { class: "part" }, el("h3", {}, "Lineage"), el("p", {}, "This report does not have the parents of its candidates: the run was ended by an earlier version."));
+  }
+  const { parents, children, has_more: hasMore } = candidate.lineage;
   const links = children.map((job) => el("li", {}, candidateLink(container, job, `candidate ${job}`)));
   const list = el("ul", { class: "children" }, links);
   return el("div", { class: "part" }, el("h3", {}, "Lineage"),
-    parents.length ? parentsTable(container, candidate) : el("p", {}, "No parents: a random genome, or one that the search was given."),
+    parents.length ? parentsTable(container, candidate, parents) : el("p", {}, "No parents: a random genome, or one that the search was given."),
     el("h4", {}, "Children"),
     links.length === 0 ? el("p", {}, "None.")
-      : links.length <= 24 ? list : el("details", {}, el("summary", {}, `${number(links.length)} children`), list));
+      : links.length <= 24 ? list : el("details", {}, el("summary", {}, `${hasMore ? "the first " : ""}${number(links.length)} children`), list));
 }
 
 function view(container, candidate, verification) {
   const genome = shownGenome(candidate.genome, candidate);
   return [
     el("h2", { tabIndex: -1 }, `Candidate ${candidate.job}: `, el("span", { class: "genome" }, genome)),
-    el("div", { class: "overview" }, facts(candidate), candidate.svg ? drawingPart(candidate.svg, genome, candidate.layers) : null),
+    el("div", { class: "overview" }, facts(container, candidate), candidate.svg ? drawingPart(candidate.svg, genome, candidate.layers) : null),
     answersPart(candidate),
     disputePart(candidate, (ms) => `after ${duration(ms)}:`),
     lineagePart(container, candidate),

@@ -1,14 +1,14 @@
 /** Downloads of the chosen network, and programs that use them. */
 
-import { el, fetchJson, number, page, percent } from "./dom.js";
+import { byId, el, fetchJson, number, page, percent } from "./dom.js";
 import { busy, copyButton, fill, showTrouble } from "./account_parts.js";
 
 /** The program of README.md: the same pixels as the genomaster's. */
-const ONNX = `# pip install onnxruntime pillow
+const onnx = (file) => `# pip install onnxruntime pillow
 import numpy, onnxruntime
 from PIL import Image
 
-session = onnxruntime.InferenceSession("model.onnx")  # the downloaded file
+session = onnxruntime.InferenceSession("${file}")  # the downloaded file
 _, channels, height, width = session.get_inputs()[0].shape
 picture = Image.open("photo.png").convert("RGB")
 # The largest centred part with the aspect ratio of the input.
@@ -25,12 +25,12 @@ names = session.get_modelmeta().custom_metadata_map.get("class_names")
 print(names.split("\\n")[logits.argmax()] if names else logits.argmax())
 `;
 
-const TORCH = `# pip install torch safetensors blake3 numpy pillow
-# load_model.py is in the folder python of NASChain.
+const torch = (file) => `# pip install torch safetensors blake3 numpy pillow
+# load_model.py has to be in the same folder.
 import torch
 from load_model import load, read_picture
 
-network, description = load("model.safetensors")  # the downloaded file
+network, description = load("${file}")  # the downloaded file
 pixels = read_picture("photo.png", description["architecture"]["input"])
 with torch.no_grad():
     probabilities = network(pixels[None])[0].softmax(dim=0)
@@ -42,13 +42,19 @@ print(names[best] if names else best, float(probabilities[best]))
 /** The genome for which the files are shown: an answer for another one is not. */
 let current = null;
 
+/** The name under which the genomaster sends a file; the same rule as in result.rs. */
+function fileName(network, format) {
+  const title = [...(byId("files").dataset.title ?? "model")].slice(0, 60).join("").replace(/[^A-Za-z0-9_-]/gu, "-");
+  return `${title}-${network.genome}.${format}`;
+}
+
 function download(network, format, label) {
   return el("a", { class: "button", href: `${page.api}/models/${network.genome}/files/${format}`, download: "" }, label);
 }
 
-function program(title, text) {
+function program(title, text, ...before) {
   const code = el("code", {}, text);
-  return el("details", {}, el("summary", {}, title),
+  return el("details", {}, el("summary", {}, title), before,
     el("div", { class: "snippet" }, copyButton(text, code, "Copy the program"), el("pre", { tabIndex: 0, role: "region", "aria-label": title }, code)));
 }
 
@@ -86,6 +92,8 @@ export function showFiles(network) {
     kind("ONNX in eight bits", "A quarter of the size, and faster on many processors, with a little less accuracy.", int8(network)),
     kind("safetensors", "The weights for PyTorch, with a description of the architecture.",
       actions(download(network, "safetensors", "Download safetensors"), download(network, "json", "Description (JSON)")))),
-  program("Use the ONNX file in Python", ONNX),
-  program("Use the safetensors file in PyTorch", TORCH));
+  program("Use the ONNX file in Python", onnx(fileName(network, "onnx"))),
+  program("Use the ONNX file in eight bits in Python", onnx(fileName(network, "int8.onnx"))),
+  program("Use the safetensors file in PyTorch", torch(fileName(network, "safetensors")),
+    el("p", {}, "It needs ", el("a", { href: `${page.assets}/load_model.py`, download: "load_model.py" }, "load_model.py"), " in the same folder.")));
 }

@@ -7,7 +7,9 @@ import { bar, fill, showTrouble } from "./account_parts.js";
 const DECODED = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"];
 /** Larger pictures are scaled down first: networks see a few pixels of them anyway. */
 const MAX_BYTES = 15 << 20;
-const MAX_SIDE = 2048;
+const MAX_PIXELS = 16_000_000;
+/** Longest sides that are tried: a picture with much detail may still be too large as a file. */
+const SIDES = [4096, 2048, 1024];
 
 /** Number of the last question, whose answer is shown. */
 let asked = 0;
@@ -17,15 +19,32 @@ let address = null;
 
 /** The picture in a form that the genomaster reads. */
 async function prepared(picture) {
-  if (DECODED.includes(picture.type) && picture.size <= MAX_BYTES) return picture;
+  const isSmall = DECODED.includes(picture.type) && picture.size <= MAX_BYTES;
   let bitmap;
   try {
     bitmap = await createImageBitmap(picture);
   } catch {
+    // The genomaster says what is wrong with it.
+    if (isSmall) return picture;
     throw new Error(`${picture.name ?? "The file"} cannot be read as a picture. Save it as PNG or JPEG, and try again.`);
   }
-  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = el("canvas", { width: Math.max(1, Math.round(bitmap.width * scale)), height: Math.max(1, Math.round(bitmap.height * scale)) });
+  try {
+    if (isSmall && bitmap.width * bitmap.height <= MAX_PIXELS) return picture;
+    for (const side of SIDES) {
+      const blob = await scaled(bitmap, side);
+      if (blob.size <= MAX_BYTES) return blob;
+    }
+  } finally {
+    bitmap.close();
+  }
+  throw new Error("The picture is too large as a file. Make it smaller, and try again.");
+}
+
+/** A picture as PNG whose longest side has at most so many pixels. */
+function scaled(bitmap, side) {
+  const least = Math.min(side / Math.max(bitmap.width, bitmap.height), Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
+  const scale = Math.min(1, least);
+  const canvas = el("canvas", { width: Math.max(1, Math.floor(bitmap.width * scale)), height: Math.max(1, Math.floor(bitmap.height * scale)) });
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The picture cannot be converted. Save it as PNG or JPEG, and try again."))), "image/png");

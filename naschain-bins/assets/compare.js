@@ -11,11 +11,11 @@ const COSTS = [["params", "parameters"], ["flops", "FLOPs"]];
 
 /** The compared runs: their ids, what the list says of them, and their records. */
 const runs = [];
-const cost = select("cost", COSTS, () => drawAll());
-const log = checkbox("logarithmic", () => drawAll());
-const by = select("hypervolume by", [["evaluations", "evaluations"], ["ms", "run time"]], () => drawAll());
-const fronts = chart("Pareto fronts of the runs");
-const volumes = chart("Hypervolumes of the runs");
+const cost = select("Cost", COSTS, () => drawAll());
+const log = checkbox("Logarithmic", () => drawAll());
+const by = select("Hypervolume by", [["evaluations", "evaluations"], ["ms", "time"]], () => drawAll());
+const fronts = chart("Pareto fronts of the searches");
+const volumes = chart("Hypervolumes of the searches");
 
 /** What is known of a run besides its record: a list of all is there, even if one alone is refused. */
 const infoOf = ({ id, info }) => info ?? byId("run").infos?.get(id) ?? null;
@@ -29,7 +29,7 @@ function labels() {
 
 async function add(id) {
   if (runs.some((run) => run.id === id)) return;
-  if (runs.length >= MOST_RUNS) throw new Error(`At most ${MOST_RUNS} runs can be compared. Remove one first.`);
+  if (runs.length >= MOST_RUNS) throw new Error(`At most ${MOST_RUNS} searches can be compared. Remove one first.`);
   const path = `/v1/runs/${encodeURIComponent(id)}`;
   const [json, info] = await Promise.all([fetchJson(`${path}/record`), fetchJson(path).catch(() => null)]);
   // It may have been asked for twice before the first answer.
@@ -56,12 +56,13 @@ function show() {
   const names = labels();
   byId("chosen").replaceChildren(...runs.map(({ id }, at) => el("li", {},
     el("a", { href: `/runs/${encodeURIComponent(id)}` }, names[at]),
-    el("button", { type: "button", "aria-label": `remove ${names[at]}`, onclick: () => remove(id) }, "Remove"))));
+    el("button", { type: "button", "aria-label": `Remove ${names[at]}`, onclick: () => remove(id) }, "Remove"))));
   const warnings = differences();
   byId("differences").hidden = warnings.length === 0;
   byId("differences").replaceChildren(...warnings.map((text) => el("p", {}, text)));
   byId("empty").hidden = runs.length > 0;
   byId("charts").hidden = runs.length === 0;
+  showOffered();
   drawAll();
 }
 
@@ -69,10 +70,10 @@ function show() {
 function differences() {
   const differ = (of) => new Set(runs.map(of).filter((value) => value !== undefined && value !== null)).size > 1;
   const warnings = [];
-  if (differ((run) => infoOf(run)?.data)) warnings.push("These runs have different data sets, so their accuracies do not measure the same.");
-  if (differ(({ record }) => record.facts.measured_on)) warnings.push("Some of these runs measured accuracies on validation images and others on test images. Test accuracies must not choose a network.");
-  if (differ(({ record }) => record.facts.epochs)) warnings.push("These runs train for different numbers of epochs.");
-  if (runs.some(({ record }) => record.finished === null)) warnings.push("Some of these runs have not ended. Reload the page to see what came since.");
+  if (differ((run) => infoOf(run)?.data)) warnings.push("These searches have different data sets, so their accuracies do not measure the same.");
+  if (differ(({ record }) => record.facts.measured_on)) warnings.push("Some of these searches measured accuracies on validation images and others on test images. Test accuracies must not choose a network.");
+  if (differ(({ record }) => record.facts.epochs)) warnings.push("These searches train for different numbers of epochs.");
+  if (runs.some(({ record }) => record.finished === null)) warnings.push("Some of these searches have not ended. Reload the page to see what came since.");
   return warnings;
 }
 
@@ -99,7 +100,7 @@ function showTable(names, curves) {
       right(front.length ? percent(record.accuracy[front[0]]) : "–"), right(curves[at].length ? curves[at].at(-1).share.toFixed(4) : "–"),
     ];
   });
-  byId("numbers").replaceChildren(table("The runs in numbers", ["run", rightHead("trainings"), rightHead("on the front"), rightHead("best accuracy"), rightHead("hypervolume")], rows));
+  byId("numbers").replaceChildren(table("The searches in numbers", ["Search", rightHead("Trainings"), rightHead("On the front"), rightHead("Best accuracy"), rightHead("Hypervolume")], rows));
 }
 
 async function drawFronts(names, shades) {
@@ -142,11 +143,11 @@ async function drawVolumes(names, shades, curves) {
   });
   await draw(volumes, traces, {
     uirevision: `${by.value} ${runs.length}`, showlegend: true,
-    xaxis: axis(isTime ? "run time (min)" : "evaluations"), yaxis: axis("hypervolume"),
+    xaxis: axis(isTime ? "time (min)" : "evaluations"), yaxis: axis("hypervolume"),
   });
 }
 
-/** Fills the list of runs that can be added. */
+/** Asks for the runs that can be added. */
 async function offer() {
   const control = byId("run");
   control.infos = new Map();
@@ -156,8 +157,16 @@ async function offer() {
     page.runs.forEach((info) => control.infos.set(info.id, info));
     before = page.next ?? undefined;
   } while (before !== undefined && control.infos.size < 500);
-  control.replaceChildren(...[...control.infos.values()].map(({ id, name, owner }) => el("option", { value: id }, `${name} of ${owner} (${id.slice(0, 8)})`)));
-  byId("add").querySelector("button").disabled = control.infos.size === 0;
+}
+
+/** Fills the list of runs that can be added: those that are not compared already. */
+function showOffered() {
+  const control = byId("run");
+  const before = control.value;
+  const offered = [...(control.infos?.values() ?? [])].filter(({ id }) => !runs.some((run) => run.id === id));
+  control.replaceChildren(...offered.map(({ id, name, owner }) => el("option", { value: id }, `${name} of ${owner} (${id.slice(0, 8)})`)));
+  if (offered.some(({ id }) => id === before)) control.value = before;
+  byId("add").hidden = offered.length === 0;
 }
 
 async function chosen(event) {

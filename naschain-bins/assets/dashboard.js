@@ -22,10 +22,11 @@ const TICK_MS = 1_000;
 /** After these times since the end, test accuracies are asked for; they are measured at the end. */
 const RESULT_WAITS_MS = [2_000, 10_000, 60_000];
 const STATES = {
-  loading: "loading …", live: "live", paused: "paused", reconnecting: "reconnecting …", stopped: "stopped", ended: "ended", report: "",
+  loading: "loading …", live: "live", paused: "paused", reconnecting: "reconnecting …", stopped: "stopped", ended: "ended",
+  gone: "not there any more", report: "",
 };
 
-const app = { record: null, askedFor: null, t: Infinity, selected: null, seats: null, views: [], view: null };
+const app = { record: null, askedFor: null, t: Infinity, selected: null, seats: null, views: [], view: null, own: null };
 let isForced = false;
 let announced = -Infinity;
 /** The run time of the newest event, and when it came, by the clock of this machine. */
@@ -77,12 +78,12 @@ function summarise(record, t) {
   const generation = record.generationAt(t);
   const failed = record.failedBy(t);
   const parts = [
-    isEnded ? counted(ended, "training") : record.hasRungs ? `${counted(ended, "training")} of at most ${counted(facts.networks, "network")}` : `${number(ended)} of ${counted(facts.networks, "training")}`,
+    isEnded ? counted(ended, "training") : `${number(ended)} of ${record.hasRungs ? "at most " : ""}${counted(facts.networks, "training")}`,
     ...(generation && facts.generations ? [`generation ${generation} of ${facts.generations}`] : []),
     ...(front.length ? [`best ${percent(record.accuracy[front[0]])}`] : []),
     `${counted(front.length, "network")} on the front`,
     ...(failed ? [`${number(failed)} without a result`] : []),
-    ...(facts.has_times && !isEnded && !isStatic() ? [`${counted(record.presentAt(t).size, "miner")} here`] : []),
+    ...(facts.has_times && !isEnded && !isStatic() ? [minersHere(record.presentAt(t).size)] : []),
   ];
   const text = parts.join(", ");
   if (byId("summary").textContent !== text) byId("summary").textContent = text;
@@ -94,9 +95,16 @@ function summarise(record, t) {
   }
 }
 
+const minersHere = (count) => (count === 0 ? "waiting for miners: none is here" : `${counted(count, "miner")} here`);
+
 /** Shows the state of the connection. */
 function setStatus(state, problem) {
-  const text = problem && problem.status ? `${STATES[state]} ${problem.detail}` : STATES[state];
+  if (state === "gone") {
+    byId("problem").hidden = false;
+    byId("problem").replaceChildren("This search was deleted, or you may not see it any more. ", el("a", { href: "/" }, "All searches"));
+  }
+  if (byId("status").dataset.state !== state) app.own?.refresh();
+  const text = problem && problem.status && state !== "gone" ? `${STATES[state]} ${problem.detail}` : STATES[state];
   const status = byId("status");
   if (status.dataset.state === state && status.textContent === text) return;
   status.dataset.state = state;
@@ -122,7 +130,7 @@ function begin(record) {
   const hasSeats = !isStatic() && facts.has_times;
   app.views = [
     frontView(app), parallelView(), progressView(app), genesView(app), curvesView(app),
-    ...(hasSeats ? [timelineView(app), minersView(app), jobsView(app)] : []),
+    ...(hasSeats ? [timelineView(app), minersView(app), jobsView(app)] : isStatic() ? [minersView(app)] : []),
   ];
   byId("tabs").replaceChildren(...app.views.map(tabOf));
   byId("views").replaceChildren(...app.views.map((view) => {
@@ -227,6 +235,14 @@ function tick() {
   if (t === Infinity && ["timeline", "jobs", "miners"].includes(view.name)) ask();
 }
 
+/** In a module of its own, which reports do not have. */
+async function showOwnActions() {
+  const { ownActions } = await import("./run_actions.js");
+  app.own = ownActions(byId("problem"));
+  byId("actions").append(app.own.root);
+  app.own.refresh();
+}
+
 function start() {
   if (isStatic()) {
     setStatus("report");
@@ -241,6 +257,7 @@ function start() {
     el("a", { class: "button", href: `${page.base ?? ""}/choose` }, "Choose a network"),
     ...(run ? [el("a", { class: "button", href: `/compare?run=${run}` }, "Compare with other runs")] : []));
   setStatus("loading");
+  if (run && "own" in page) showOwnActions();
   // While the record is on its way the browser has nothing else to do. A failure is told by the chart.
   plotly().catch(() => {});
   follow({ onRecord: show, onEvents: added, onStatus: setStatus });

@@ -2,7 +2,7 @@
 
 import { byId, bytes, el, fetchJson, page, send, table } from "./dom.js";
 import {
-  busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, say, sentence, showTrouble, stacked, whileVisible,
+  busy, confirmed, fill, inParts, numberCell, numbersRight, patience, quietHead, reveal, say, showTrouble, stacked, whileVisible,
 } from "./account_parts.js";
 
 const POLL_MS = 5_000;
@@ -50,7 +50,7 @@ const UPLOAD_STATES = { receiving: "not complete", checking: "being read", store
 function uploadRow(upload) {
   const remaining = upload.state === "receiving"
     ? el("span", {}, `${bytes(upload.offset)} of ${bytes(upload.bytes)} `, el("a", { href: "/data/new" }, "Choose the same folder again"), " to go on.")
-    : upload.state === "refused" ? el("span", { class: "no" }, sentence(upload.problem ?? "")) : bytes(upload.bytes);
+    : upload.state === "refused" ? el("div", { class: "no parts" }, inParts(upload.problem ?? "")) : bytes(upload.bytes);
   const result = upload.data ? el("a", { href: `/data/${upload.data}` }, upload.name) : upload.name;
   return [
     el("th", { scope: "row" }, result),

@@ -32,6 +32,14 @@ function classRow(data, label, most) {
   ];
 }
 
+function access(data) {
+  if (data.public) return "Everybody can use it (public)";
+  return data.owner === page.user ? "Only you can use it (private)" : `Only ${data.owner} can use it (private)`;
+}
+
+/** Warnings of the genomaster, each once: they may come from the upload and from the data set. */
+const warningsOf = (data) => [...new Set((data.warnings ?? []).map(sentence))];
+
 function show(data) {
   document.title = `${data.name} · NASChain`;
   byId("name").textContent = data.name;
@@ -43,13 +51,13 @@ function show(data) {
     fact("Shape", `${data.shape} (channels × height × width)`),
     fact("Classes", number(data.classes)),
     fact("Owner", isBuiltIn ? "built into the program" : data.owner === page.user ? `${data.owner} (you)` : data.owner),
-    fact("Who may use it", data.public ? "everybody (public)" : "its owner (private)"),
+    fact("Access", access(data)),
     fact("Licence", data.licence || "not stated"),
     data.bytes ? fact("Size", bytes(data.bytes)) : [],
     fact("Digest", el("code", { class: "genome" }, data.digest)));
-  const warnings = data.warnings ?? [];
+  const warnings = warningsOf(data);
   fill("warnings", warnings.length
-    ? el("div", { class: "notice" }, el("h3", {}, "Check these"), el("ul", {}, warnings.map((warning) => el("li", {}, sentence(warning)))))
+    ? el("div", { class: "notice" }, el("h3", {}, "Check these"), el("ul", {}, warnings.map((warning) => el("li", {}, warning))))
     : null);
   const most = Math.max(1, ...data.class_counts.map(({ train }) => train));
   const rows = data.class_counts.map((_, label) => classRow(data, label, most));

@@ -91,14 +91,15 @@ export function si(value) {
   return `${Number((value / size).toPrecision(3))}${suffix ? ` ${suffix}` : ""}`;
 }
 
-/** A duration such as 1 h 05 min or 3.2 s. */
+/** A duration such as 1 h 05 min, 2 min 05 s or 3.2 s. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
   const s = ms / 1000;
-  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 10) return `${Number(s.toFixed(1))} s`;
   if (s < 90) return `${Math.round(s)} s`;
+  const whole = Math.round(s);
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
   const minutes = Math.round(s / 60);
-  if (minutes < 60) return `${minutes} min`;
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
   if (hours < 48) return `${hours} h ${String(rest).padStart(2, "0")} min`;
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
@@ -110,7 +111,7 @@ export const bytes = (value) => (value < 1000 ? `${value} B` : `${si(value)}B`);
 /** The value of a colour variable of style.css, for charts. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** A genome in groups of one phase each. */
+/** A genome in groups of one phase each, as the programs read it. */
 export function grouped(genome, phaseLength) {
-  return phaseLength ? genome.match(new RegExp(`.{1,${phaseLength}}`, "g"))?.join(" ") ?? genome : genome;
+  return phaseLength ? genome.match(new RegExp(`.{1,${phaseLength}}`, "g"))?.join("-") ?? genome : genome;
 }

@@ -1,7 +1,7 @@
 /** The first page: the searches that the user may see, and what to do with them. */
 
-import { byId, duration, el, fetchJson, page, percent, send, table } from "./dom.js";
-import { busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, say, showTrouble, stacked, whileVisible } from "./account_parts.js";
+import { byId, el, fetchJson, page, percent, send, table } from "./dom.js";
+import { busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, roughly, say, showTrouble, stacked, whileVisible } from "./account_parts.js";
 
 const POLL_MS = 5_000;
 const PAGE_RUNS = 50;
@@ -52,6 +52,8 @@ async function act(name, run, button) {
       if (name === "delete") {
         ticked.delete(run.id);
         older = older.filter((one) => one.id !== run.id);
+        // Its button goes away.
+        focusHeading();
       }
       showTrouble(byId("problem"), null);
       say("status", `${run.name}: ${action.done}.`);
@@ -61,6 +63,12 @@ async function act(name, run, button) {
     }
   });
   refresh();
+}
+
+function focusHeading() {
+  const heading = byId("yours");
+  heading.tabIndex = -1;
+  heading.focus();
 }
 
 function buttons(run) {
@@ -93,7 +101,7 @@ function tick(run) {
 }
 
 function row(run) {
-  const age = duration(Date.now() - run.created_s * 1000);
+  const age = roughly(Date.now() - run.created_s * 1000);
   const best = details.get(run.id)?.progress?.best_percent;
   const about = [run.owner === page.user ? null : run.owner, run.public ? "public" : "private", `${age} ago`].filter(Boolean);
   const name = el("th", { scope: "row", class: "run-name" },
@@ -112,6 +120,12 @@ function updateCompare() {
   button.textContent = ticked.size < 2 ? "Compare" : `Compare ${ticked.size}`;
 }
 
+function emptyText() {
+  if (!page.user) return el("p", { class: "hint" }, "There are no public searches at the moment. Sign in to begin one.");
+  return el("p", { class: "hint" }, "There are no searches yet. ", el("a", { href: "/data/new" }, "Upload your pictures"),
+    ", then begin a search with them; or ", el("a", { href: "/runs/new?data=digits" }, "try one with the built-in digits"), ".");
+}
+
 /** Draws the list if something changed. The focus stays where it is. */
 function draw(runs) {
   // Ages change all the time and are no reason to draw again, more often than each minute.
@@ -123,7 +137,7 @@ function draw(runs) {
   if (begin) begin.hidden = runs.some((run) => run.owner === page.user);
   if (byId("compare-hint")) byId("compare-hint").hidden = runs.length < 2;
   if (!runs.length) {
-    fill("list", el("p", { class: "hint" }, page.user ? "There are no searches yet." : "There are no public searches at the moment."));
+    fill("list", emptyText());
     return;
   }
   const focused = byId("list").contains(document.activeElement) ? document.activeElement.id : null;
@@ -175,8 +189,8 @@ byId("compare")?.addEventListener("click", () => {
 });
 
 if (byId("miner-command")) {
-  fill("miner-command", el("pre", { tabIndex: 0, "aria-label": "Command to run a miner" },
-    `miner --genomaster ${location.origin} --wallet.name WALLET --wallet.hotkey HOTKEY`));
+  const identity = page.signed === "true" ? "--wallet.name WALLET --wallet.hotkey HOTKEY" : "--name NAME";
+  fill("miner-command", el("pre", { tabIndex: 0, role: "region", "aria-label": "Command to run a miner" }, `miner --genomaster ${location.origin} ${identity}`));
 }
 
 const refresh = whileVisible(POLL_MS, load);

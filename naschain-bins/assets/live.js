@@ -22,14 +22,19 @@ function isAfter(a, b) {
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
- * Follows the run of this page without end. Calls `onRecord` with each record that was read anew,
+ * Follows the run of this page as long as it is there. Calls `onRecord` with each record that was read anew,
  * `onEvents` with the events that were added to it, and `onStatus` with a state: `loading`, `live`,
- * `paused`, `reconnecting`, `stopped` or `ended`, and the problem, if there is one.
+ * `paused`, `reconnecting`, `stopped`, `ended` or `gone`, and the problem, if there is one.
  */
 export async function follow({ onRecord, onEvents, onStatus }) {
   let wait = FIRST_WAIT_MS;
   for (;;) {
-    const json = await fetchJson(`${page.api}/record`).catch((problem) => onStatus("reconnecting", problem));
+    let isGone = false;
+    const json = await fetchJson(`${page.api}/record`).catch((problem) => {
+      isGone = problem.status === 404;
+      onStatus(isGone ? "gone" : "reconnecting", problem);
+    });
+    if (isGone) return;
     if (json) {
       const record = new Record(json);
       onRecord(record);

@@ -1,7 +1,7 @@
 /** The page to begin a search, with an estimate of what it takes. */
 
-import { byId, counted, duration, el, fetchJson, number, page, send, si } from "./dom.js";
-import { busy, fill, reveal, sentence, showTrouble, signInPath } from "./account_parts.js";
+import { byId, counted, el, fetchJson, number, page, send, si } from "./dom.js";
+import { busy, fill, flopsText, markField, reveal, roughly, sentence, showTrouble, signInPath } from "./account_parts.js";
 
 const DEBOUNCE_MS = 500;
 const DIGITS = "digits";
@@ -13,39 +13,67 @@ let asked = 0;
 /** The name follows the data set until somebody types one. */
 let isNamed = false;
 
-/** Fields of limits, the settings that they are, and their names. */
-const LIMITS = [
-  ["params-limit", "params_limit", "Parameters of a network"],
-  ["flops-limit", "flops_limit", "FLOPs for one picture"],
-];
-
-/** A whole number such as 50000 or 50k; `null` for an empty text. */
-function count(text, what) {
-  const trimmed = text.trim().replaceAll(",", "");
-  if (!trimmed) return null;
-  const [, digits, suffix] = trimmed.match(/^(\d+(?:\.\d+)?)\s*([kMG]?)$/) ?? [];
-  if (!digits) throw new Error(`${what}: “${trimmed}” is no number; write one such as 50000, 50k or 5M.`);
-  return Math.floor(Number(digits) * { "": 1, k: 1e3, M: 1e6, G: 1e9 }[suffix]);
+/** A whole number such as 50000, 50k or 1.5 M. */
+function count(text) {
+  const [, digits, suffix] = text.replaceAll(",", "").match(/^(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?)$/i) ?? [];
+  const value = digits && Math.floor(Number(digits) * { "": 1, k: 1e3, m: 1e6, g: 1e9 }[suffix.toLowerCase()]);
+  if (!value || !Number.isSafeInteger(value)) throw new Error(`“${text}” is no number from 1 on. Write one such as 50000, 50k or 1.5M.`);
+  return value;
 }
 
-/** The settings of the form. Throws an `Error` that says which line is wrong. */
-function settings() {
-  const found = { budget: document.querySelector("[name=budget]:checked").value };
-  const replication = byId("replication").value.trim();
-  if (byId("replication").validity.badInput) throw new Error("Miners that train each network: enter a whole number from 2 to 64.");
-  if (replication) found.replication = Number(replication);
-  for (const [id, setting, what] of LIMITS) {
-    const most = count(byId(id).value, what);
-    if (most !== null) found[setting] = most;
+/** Seconds of the units of a time, by the first letter; a month is no unit of a search. */
+const UNITS = { d: 86_400, h: 3_600, m: 60, s: 1 };
+const TIME_PART = /(\d+(?:\.\d*)?|\.\d+)\s*(d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?)(?![a-z])[\s,]*/gi;
+
+/** The seconds of a time such as 8h, 30 min or 1h 30m. */
+function secondsOf(text) {
+  const parts = [...text.matchAll(TIME_PART)];
+  const isAll = parts.map(([part]) => part).join("") === text;
+  const seconds = Math.round(parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * UNITS[unit[0].toLowerCase()], 0));
+  if (!isAll || !seconds) throw new Error(`“${text}” is no time. Write one such as 8h, 30 min, 90s or 1h 30m.`);
+  return seconds;
+}
+
+function replication(text) {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 2 || value > 64) throw new Error("Enter a whole number from 2 to 64.");
+  return value;
+}
+
+function seed(text) {
+  if (!/^\d{1,15}$/.test(text)) throw new Error(`“${text}” is no seed. Write a whole number such as 7.`);
+  return Number(text);
+}
+
+/** Fields, the settings that they are, and what reads them. */
+const FIELDS = [
+  ["params-limit", "params_limit", count],
+  ["flops-limit", "flops_limit", count],
+  ["time-limit", "time", (text) => `${secondsOf(text)}s`],
+  ["replication", "replication", replication],
+  ["seed", "seed", seed],
+];
+/** Settings that have no place among the further ones. */
+const WITH_FIELDS = ["budget", ...FIELDS.map(([, setting]) => setting)];
+
+/** A field that is wrong, which says so itself. */
+class WrongField extends Error {
+  constructor(field, text) {
+    super(text);
+    this.field = field;
   }
-  const time = byId("time-limit").value.trim();
-  if (time) found.time = time;
+}
+
+/** The settings in the lines of the further ones. */
+function furtherSettings() {
+  const found = {};
+  const wrong = (text) => { throw new WrongField(byId("further"), text); };
   byId("further").value.split("\n").forEach((line, index) => {
     const text = line.trim();
     if (!text || text.startsWith("#")) return;
     const [, name, value] = text.match(/^-{0,2}([A-Za-z][\w.-]*)\s*=\s*(.*)$/) ?? [];
-    if (!name) throw new Error(`Line ${index + 1} of the other settings is “${text}”; write name=value, such as epochs=12.`);
-    if (["budget", "replication", "params_limit", "params-limit", "flops_limit", "flops-limit", "time"].includes(name)) throw new Error(`Line ${index + 1} sets ${name}, which has a field of its own.`);
+    if (!name) wrong(`Line ${index + 1} is “${text}”. Write name=value, such as epochs=12.`);
+    if (WITH_FIELDS.includes(name.replaceAll("-", "_"))) wrong(`Line ${index + 1} sets ${name}, which has a field of its own.`);
     const read = value === "true" || value === "false" ? value === "true" : value;
     // A flag that may be repeated, such as rule.
     if (name in found) found[name] = [found[name], read].flat();
@@ -54,21 +82,72 @@ function settings() {
   return found;
 }
 
+/** The settings of the form. Throws the first `WrongField`; all of them are marked. */
+function settings() {
+  const found = { budget: document.querySelector("[name=budget]:checked").value };
+  let first = null;
+  const read = (field, work) => {
+    try {
+      work();
+      markField(field, null);
+    } catch (problem) {
+      markField(field, problem.message);
+      first ??= new WrongField(field, problem.message);
+    }
+  };
+  for (const [id, setting, parse] of FIELDS) {
+    const field = byId(id);
+    // A field of an older page may be missing; what is no number at all has an empty value.
+    const text = field?.validity.badInput ? "?" : field?.value.trim();
+    if (field) read(field, () => { if (text) found[setting] = parse(text); });
+  }
+  read(byId("further"), () => Object.assign(found, furtherSettings()));
+  if (first) throw first;
+  return found;
+}
+
+/** Names by which the genomaster calls the settings of fields. */
+const NAMES = [
+  ["params-limit", /(params[-_]limit|max[-_]params)/], ["flops-limit", /(flops[-_]limit|max[-_]flops)/], ["time-limit", /(--|settings\.)time\b/],
+  ["replication", /(--|settings\.)replication\b/], ["seed", /(--|settings\.)seed\b/],
+];
+
+/** Shows what is wrong: fields say it themselves, everything else is near the button. */
+function showWrong(problem, from) {
+  const shown = problem instanceof WrongField ? null : problem;
+  showTrouble(byId("problem"), shown);
+  byId("problem").dataset.from = from;
+  if (![400, 422].includes(shown?.status)) return;
+  const [id] = NAMES.find(([, pattern]) => pattern.test(shown.detail ?? "")) ?? [];
+  const isFurther = /--|settings/.test(shown.detail ?? "") && byId("further").value.trim();
+  const field = byId(id ?? (isFurther ? "further" : ""));
+  field?.setAttribute("aria-invalid", "true");
+  field?.setAttribute("aria-errormessage", "problem");
+}
+
 function fact(name, value) {
   return [el("dt", {}, name), el("dd", {}, value)];
 }
 
-function showEstimate(estimate) {
+/** Says when the limit ends the search before it is complete. */
+function limitText({ time_s: takes, trainings }, limit) {
+  if (!takes || !limit || limit >= takes) return null;
+  const most = Math.max(1, Math.floor((trainings * limit) / takes));
+  return el("p", { class: "notice" }, `With this time limit the search ends early, after about ${number(most)} of ${number(trainings)} trainings.`);
+}
+
+function showEstimate(estimate, limit) {
   fill("estimate",
     el("p", { class: "headline" }, sentence(estimate.text)),
+    limitText(estimate, limit),
     el("dl", {},
       fact("Networks, at most", number(estimate.networks)),
       fact("Trainings, at most", `${number(estimate.trainings)}, of ${counted(estimate.epochs, "epoch")}`),
       fact("Pictures", `${number(estimate.train_images)} to train on, ${number(estimate.validation_images)} to measure on`),
-      fact("Computation", `${si(estimate.flops)}FLOPs`),
+      fact("Computation", flopsText(estimate.flops)),
       estimate.largest_params ? fact("Largest network", `${si(estimate.largest_params)} parameters`) : [],
       fact("Miners now", number(estimate.miners)),
-      !estimate.time_s ? [] : fact("Time", `about ${duration(estimate.time_s * 1000)}`)));
+      !estimate.time_s ? [] : fact("Time", `about ${roughly(1000 * Math.min(estimate.time_s, limit ?? Infinity))}`)));
 }
 
 async function estimate() {
@@ -78,14 +157,17 @@ async function estimate() {
   region.setAttribute("aria-busy", "true");
   region.classList.add("stale");
   try {
-    const found = await send("POST", "/v1/estimates", { data: byId("data").value, settings: settings() });
-    if (question === asked) showEstimate(found);
+    // Without the limit, to know how long it would take without it.
+    const { time, ...others } = settings();
+    const found = await send("POST", "/v1/estimates", { data: byId("data").value, settings: others });
+    if (question !== asked) return;
+    showEstimate(found, time ? parseInt(time, 10) : undefined);
+    if (byId("problem").dataset.from === "estimate") showTrouble(byId("problem"), null);
   } catch (problem) {
     if (question !== asked) return;
-    const alert = el("div", { class: "problem" });
-    showTrouble(alert, problem);
+    showWrong(problem, "estimate");
     const isWrong = [400, 422, undefined].includes(problem.status);
-    fill("estimate", alert, isWrong ? el("p", { class: "hint" }, "Change the settings; the estimate follows.") : null);
+    fill("estimate", el("p", { class: "hint" }, isWrong ? "Change the settings; the estimate follows." : "There is no estimate at the moment."));
   } finally {
     if (question === asked) {
       region.removeAttribute("aria-busy");
@@ -126,15 +208,16 @@ byId("search").addEventListener("submit", (event) => {
   busy(byId("create"), async () => {
     try {
       const name = byId("name").value.trim();
-      if (!name) {
-        byId("name").focus();
-        throw new Error("Give the search a name.");
-      }
+      markField(byId("name"), name ? null : "Give the search a name.");
+      if (!name) throw new WrongField(byId("name"), "");
       showTrouble(byId("problem"), null);
       const run = await send("POST", "/v1/runs", { name, data: byId("data").value, public: byId("public").checked, settings: settings() });
       location.assign(`/runs/${run.id}`);
     } catch (problem) {
-      showTrouble(byId("problem"), problem);
+      showWrong(problem, "form");
+      // A field may be in the part that is folded away.
+      problem.field?.closest("details")?.setAttribute("open", "");
+      problem.field?.focus();
       reveal(byId("problem"));
     }
   });

@@ -1,7 +1,7 @@
 /** The page of the administrator: how the genomaster is, as numbers. */
 
-import { byId, bytes, duration, el, fetchJson, number, table } from "./dom.js";
-import { fill, numberCell, numbersRight, patience, quietHead, showTrouble, whileVisible, withCode } from "./account_parts.js";
+import { byId, bytes, el, fetchJson, number, table } from "./dom.js";
+import { fill, numberCell, numbersRight, patience, quietHead, quotaBytes, roughly, showTrouble, whileVisible, withCode } from "./account_parts.js";
 
 const POLL_MS = 3_000;
 /** Shares from which something is worth a warning. */
@@ -34,7 +34,7 @@ function showHealth(state) {
   const requests = sum(routes, "requests");
   const errors = sum(routes, "errors");
   fill("health",
-    tile("Version", state.version, `up ${duration(state.uptime_s * 1000)}`),
+    tile("Version", state.version, `up ${roughly(state.uptime_s * 1000)}`),
     disk ? tile("Disk free", bytes(disk.free_bytes), `of ${bytes(disk.total_bytes)}, ${disk.path}`, isFull(disk)) : null,
     known(state.memory_bytes) ? tile("Memory", bytes(state.memory_bytes), "of this process") : null,
     tile("Searches", number(open.length), `open, of ${number(runs.length)}`),
@@ -67,7 +67,7 @@ function warningsOf({ disk, runs, users, miners }) {
 function showRuns(runs) {
   const rows = runs.map((run) => [
     rowHead(runLink(run)), run.owner, el("span", { class: `badge ${run.state}` }, run.state),
-    run.leader ?? (run.here ? "this one" : "–"), run.progress ?? "–",
+    run.leader ?? (run.here ? "this one" : "–"), el("td", { class: "wide-text" }, run.progress ?? "–"),
     count(run.open_jobs), count(run.open_leases), count(run.readers), count(run.journal_events),
     numberCell(known(run.journal_bytes) ? bytes(run.journal_bytes) : "–"),
   ]);
@@ -83,18 +83,26 @@ function showUsers(users) {
   const rows = users.map((user) => [
     rowHead(user.name), user.admin ? "administrator" : "",
     quota(user.open_runs, user.max_runs, number),
-    quota(user.stored_bytes, user.max_bytes, bytes),
+    quota(user.stored_bytes, user.max_bytes, quotaBytes),
     quota(user.used_hours, user.max_hours, (hours) => number(Math.round(hours * 10) / 10)),
   ]);
   return numbersRight(table("Table of users", ["User", quietHead("Role"), "Open searches", "Data", "Hours"], rows), 2, 3, 4);
 }
 
+/** Routes whose requests wait until there is something to answer: that they take long says nothing. */
+const isWaiting = ({ route }) => /\/assignments\b|\/events\b/.test(route);
+/** The bounds of the last two of the buckets in which times are counted. */
+const [LAST_BUT_ONE_MS, LAST_MS] = [5_000, 30_000];
+
+/** The time that 99 % of the requests did not exceed, which is known as the bound of a bucket. */
+const boundText = (value) => (value >= LAST_MS ? `> ${number(LAST_BUT_ONE_MS)}` : `≤ ${value >= 10 ? number(Math.round(value)) : value}`);
+
 function showRoutes(routes) {
-  const slowest = [...routes].sort((a, b) => b.p99_ms - a.p99_ms || b.requests - a.requests);
+  const slowest = [...routes].sort((a, b) => isWaiting(a) - isWaiting(b) || b.p99_ms - a.p99_ms || b.requests - a.requests);
   const rows = slowest.slice(0, MAX_ROUTES).map((route) => [
-    rowHead(el("code", {}, route.route)), route.requests,
+    rowHead(el("code", {}, route.route), isWaiting(route) ? el("span", { class: "of" }, " (waits for work)") : ""), route.requests,
     numberCell(el("span", { class: route.errors ? "no" : "" }, number(route.errors))),
-    numberCell(ms(route.mean_ms)), numberCell(ms(route.p99_ms)),
+    numberCell(ms(route.mean_ms)), numberCell(boundText(route.p99_ms)),
   ]);
   return numbersRight(table("Table of routes", ["Route", "Requests", "Errors", "Mean, ms", "p99, ms"], rows), 1, 2, 3, 4);
 }

@@ -1,6 +1,6 @@
 /** Charts: plotly.js, loaded when the first chart is drawn, in the colours of the page. */
 
-import { colour, el, page } from "./dom.js";
+import { colour, el, page, si } from "./dom.js";
 
 let library = null;
 
@@ -34,11 +34,17 @@ export const scale = () => [[0, colour("low")], [0.5, colour("middle")], [1, col
 /** Distinct colours of categories. */
 export const categories = () => ["test", "front", "middle", "high", "low", "dot"].map(colour);
 
+/** Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, all of them labelled. */
+function logTicks() {
+  const tickvals = Array.from({ length: 19 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+  return { tickvals, ticktext: tickvals.map((value) => si(value).replace(" ", "")) };
+}
+
 /** The axis of numbers: SI suffixes and the colours of the page. */
 export function axis(title, more = {}) {
   return {
     title: { text: title }, gridcolor: colour("line"), zerolinecolor: colour("line"), automargin: true,
-    exponentformat: "SI", ...more,
+    exponentformat: "SI", ...(more.type === "log" ? logTicks() : {}), ...more,
   };
 }
 

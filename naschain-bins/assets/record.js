@@ -26,6 +26,7 @@ export class Record {
       generations: json.generations, miners: json.miners, presence: json.presence,
       verdicts: json.verdicts, front: json.front, ...json.candidates,
     });
+    this.minerRows = json.miner_rows ?? [];
     this.picks ??= {};
     this.test_accuracy ??= {};
     this.retrained ??= {};
@@ -119,9 +120,19 @@ export class Record {
     return this.replayed.jobs;
   }
 
-  /** The rows of the front, the most accurate first. */
+  /** Whether a measured network is better than guessing. */
+  isUseful(row) {
+    return this.accuracy[row] > this.facts.guessing_limit;
+  }
+
+  /**
+   * The rows of the front, the most accurate first. Those that are no better than guessing are left out,
+   * unless there are no others.
+   */
   frontRows(t) {
-    const rows = [...this.frontJobs(t)].map((job) => this.rowOf.get(job)).filter((row) => row !== undefined);
+    const all = [...this.frontJobs(t)].map((job) => this.rowOf.get(job)).filter((row) => row !== undefined);
+    const useful = all.filter((row) => this.isUseful(row));
+    const rows = useful.length ? useful : all;
     return rows.sort((a, b) => this.accuracy[b] - this.accuracy[a] || this.params[a] - this.params[b] || a - b);
   }
 

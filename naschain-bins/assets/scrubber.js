@@ -46,7 +46,7 @@ export class Scrubber {
     const chosen = this.speed.value || "whole";
     this.speed.replaceChildren(
       ...SPEEDS.map((speed) => el("option", { value: speed }, hasTimes ? `${number(speed)}×` : `${number(speed)} per second`)),
-      el("option", { value: "whole" }, "whole run in 20 s"));
+      el("option", { value: "whole" }, "all in 20 s"));
     this.speed.value = chosen;
   }
 

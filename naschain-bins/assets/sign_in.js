@@ -22,6 +22,7 @@ function complain(field, text) {
   for (const one of document.querySelectorAll("form [aria-invalid]")) one.removeAttribute("aria-invalid");
   if (field) {
     field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-errormessage", "problem");
     field.focus();
   }
   showTrouble(byId("problem"), text ? { detail: text } : null);
@@ -43,8 +44,27 @@ function wrongRegistration() {
   if (length < MIN_PASSWORD) {
     return [byId("password"), `The password has ${length} characters; it must have at least ${MIN_PASSWORD}.`];
   }
+  if (!password.trim()) return [byId("password"), "The password has only spaces. Choose one with letters or other characters."];
   if (byId("again").value !== password) return [byId("again"), "The two passwords differ. Enter the same one twice."];
+  if (isByInvitation() && !byId("invitation").value.trim()) return [byId("invitation"), "Enter your invitation; the administrator makes them."];
   return null;
+}
+
+const isByInvitation = () => byId("invitation").required;
+
+/** At a genomaster where only those with an invitation may register. */
+function requireInvitation() {
+  byId("invitation").required = true;
+  document.querySelector("label[for=invitation]").firstChild.data = "Invitation ";
+}
+
+/** What an answer says, with the field that it is about. */
+function refused(problem) {
+  if (problem.status === 401) return [byId("password"), "Wrong name or password."];
+  const text = problem.detail ?? String(problem.message ?? problem);
+  if (/by invitation/.test(text)) requireInvitation();
+  const field = /invitation/.test(text) ? byId("invitation") : /choose another name/.test(text) ? byId("name") : null;
+  return [field, text];
 }
 
 const signIn = (user, password) => send("POST", "/v1/session", { user, password });
@@ -61,7 +81,7 @@ function handle(form, check, request) {
         await request(byId("name").value.trim(), byId("password").value);
         location.assign(nextPath());
       } catch (problem) {
-        showTrouble(byId("problem"), problem);
+        complain(...refused(problem));
       }
     });
   });

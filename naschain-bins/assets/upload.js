@@ -1,7 +1,9 @@
 /** The page to upload a folder of pictures or an archive. */
 
-import { byId, bytes, counted, duration, el, fetchJson, number, page, send, table } from "./dom.js";
-import { busy, confirmed, fill, numberCell, numbersRight, say, sentence, showTrouble, signInPath, withCode } from "./account_parts.js";
+import { byId, bytes, counted, el, fetchJson, number, page, send, table } from "./dom.js";
+import {
+  busy, confirmed, fill, inParts, markField, numberCell, numbersRight, roughly, say, sentence, showTrouble, signInPath, withCode,
+} from "./account_parts.js";
 import { filesOfDrop, filesOfInput, inspect, testShare } from "./upload_folder.js";
 import { Transfer } from "./upload_transfer.js";
 import { makeZip } from "./zip.js";
@@ -28,7 +30,7 @@ async function choose(listed) {
   say("Looking into the folder …");
   try {
     const files = await listed;
-    if (!files.length) throw new Error("Nothing was chosen, or the folder is empty.");
+    if (!files.length) throw new Error("The folder is empty, or nothing was chosen. Choose a folder with pictures.");
     const found = await inspect(files);
     const uploads = await fetchJson("/v1/uploads").catch(() => []);
     if (choice !== choices) return;
@@ -37,18 +39,36 @@ async function choose(listed) {
     showFound();
     showInterrupted(uploads);
   } catch (problem) {
+    if (choice !== choices) return;
+    unchoose();
     say("");
     showTrouble(byId("choose-problem"), problem);
   }
 }
 
+/** An earlier choice must not be uploaded by somebody who believes to have made another one. */
+function unchoose() {
+  chosen = interrupted = null;
+  for (const id of ["found-section", "settings-section", "progress-section"]) byId(id).hidden = true;
+}
+
 const classCount = (count) => `${number(count)} ${count === 1 ? "class" : "classes"}`;
 
+/** What was chosen, in a line. */
+function headline() {
+  const { kind, file, classes, pictures } = chosen;
+  const name = kind === "archive" ? file.name : chosen.name || "The folder";
+  if (!classes) return name;
+  const used = classes.reduce((sum, one) => sum + one.train + one.test, 0);
+  // Pictures of which none is in the folder of a class are there all the same.
+  return used ? `${name}: ${counted(used, "picture")} in ${classCount(classes.length)}` : `${name}: ${counted(pictures, "picture")}`;
+}
+
 function showFound() {
-  const { kind, file, files, classes, hasTest, leftOut, problems, warnings } = chosen;
-  const total = kind === "folder" ? files.reduce((sum, one) => sum + one.file.size, 0) : file.size;
-  const what = kind === "archive" ? file.name
-    : `${chosen.name || "the folder"}: ${counted(files.length, "picture")} in ${classCount(classes.length)}`;
+  const { kind, file, files, pictureBytes, classes, hasTest, leftOut, problems, warnings } = chosen;
+  const used = kind === "folder" ? files.reduce((sum, one) => sum + one.file.size, 0) : file.size;
+  const total = used || pictureBytes;
+  const what = headline();
   fill("found",
     el("p", {}, el("strong", {}, what), `, ${bytes(total)}`),
     problems.map((text) => el("p", { class: "problem" }, withCode(text))),
@@ -66,7 +86,10 @@ function showFound() {
 function leftOutList(leftOut) {
   const list = leftOut.slice(0, MAX_LEFT_OUT).map(({ path, reason }) => el("li", {}, el("code", {}, path), `: ${reason}`));
   if (leftOut.length > MAX_LEFT_OUT) list.push(el("li", {}, `and ${number(leftOut.length - MAX_LEFT_OUT)} more`));
-  return el("details", { class: "notice" }, el("summary", {}, `${counted(leftOut.length, "file")} will be left out`), el("ul", {}, list));
+  const reasons = [...new Set(leftOut.map(({ reason }) => reason))];
+  const counts = reasons.map((reason) => `${number(leftOut.filter((one) => one.reason === reason).length)} ${reason}`);
+  const text = `${counted(leftOut.length, "file")} will be left out: ${counts.join("; ")}`;
+  return el("details", { class: "notice" }, el("summary", {}, text), el("ul", {}, list));
 }
 
 function classTable(classes, hasTest) {
@@ -150,6 +173,7 @@ async function upload() {
     const where = transfer ? "transfer-problem" : "problem";
     if (!transfer) setSending(false);
     showTrouble(byId(where), problem);
+    markSize(problem);
     byId("pause").hidden = true;
     if (transfer) byId("interrupted").hidden = true;
     endTransfer();
@@ -158,11 +182,23 @@ async function upload() {
   }
 }
 
+/** Marks the field that a refusal is about. */
+function markSize(problem) {
+  const isSize = problem?.status === 422 && /image.size/.test(problem.detail ?? "");
+  markField(byId("size"), isSize ? "Write a size such as 32, 64x48 or 1x28x28." : null);
+  if (isSize) byId("size").focus();
+}
+
+/** The hint that an upload can go on later. */
+const laterHint = () => document.querySelector("#progress-section > .hint");
+
 function setSending(isSending) {
+  laterHint().hidden = false;
   byId("progress-section").hidden = !isSending;
   for (const id of ["choose", "settings-section"]) byId(id).inert = isSending;
   showTrouble(byId("problem"), null);
   showTrouble(byId("transfer-problem"), null);
+  markField(byId("size"), null);
   byId("waiting").hidden = true;
   byId("bar").value = 0;
   byId("bar").hidden = false;
@@ -178,6 +214,7 @@ function endTransfer() {
   for (const id of ["choose", "settings-section"]) byId(id).inert = false;
   byId("cancel").hidden = true;
   byId("bar").hidden = true;
+  laterHint().hidden = true;
   byId("figures").textContent = "";
 }
 
@@ -193,16 +230,32 @@ function showProgress({ offset, bytes: size, rate, left_ms, isChecking }) {
   byId("bar").value = offset / size;
   const parts = [`${bytes(offset)} of ${bytes(size)}`];
   if (rate) parts.push(`${bytes(Math.round(rate))}/s`);
-  if (left_ms !== null && offset < size) parts.push(`about ${duration(left_ms)} left`);
+  if (left_ms !== null && offset < size) parts.push(`about ${roughly(left_ms)} left`);
   byId("figures").textContent = parts.join(" · ");
   // Each tenth only: a screen reader would not stop talking.
-  say("spoken", `${Math.floor((10 * offset) / size)}0 % uploaded`);
+  say("spoken", `${10 * Math.floor((10 * offset) / size)} % uploaded`);
 }
 
 function showWait(problem, seconds, failures) {
   const text = `${sentence(problem.detail ?? problem.message)} Next attempt in ${counted(Math.ceil(seconds), "second")}.`;
   fill("waiting", el("span", {}, failures > 3 ? `${text} Nothing is lost: what has arrived stays.` : text));
   byId("waiting").hidden = false;
+}
+
+/** What to do about a refusal. Only single pictures that cannot be read can be skipped. */
+function advice(text) {
+  if (/--skip-bad/.test(text)) return "Fix or remove these files, or tick “Skip unreadable pictures” above; then upload again.";
+  if (/archive|\.npz|unpack/i.test(text)) return "The archive may be damaged or incomplete. Copy it or pack it again, and choose it again.";
+  return "Change the folder or the settings above, and choose it again.";
+}
+
+function showRefusal(text) {
+  // The genomaster names flags of its command line.
+  const inWords = text.replace(/[,;] (remove them, )?or leave them out with --skip-bad/, "").replaceAll("--skip-bad", "“Skip unreadable pictures”")
+    .replaceAll("--image-size", "image size").replace(/^the archive: /, "");
+  fill("transfer-problem",
+    el("p", {}, el("strong", {}, "The pictures cannot be used.")), el("div", { class: "parts" }, inParts(inWords)), el("p", {}, advice(text)));
+  byId("transfer-problem").hidden = false;
 }
 
 /** `null`: cancelled. */
@@ -221,16 +274,7 @@ function showEnd(info) {
     byId("begin").focus();
     return;
   }
-  const text = sentence(info.problem ?? "The genomaster refused the file");
-  // The genomaster names flags of its command line.
-  const inWords = text.replaceAll("--skip-bad", "“Skip unreadable pictures”").replaceAll("--image-size", "image size");
-  const isBadPicture = /cannot be read|pictures|truncated|skip/i.test(text);
-  fill("transfer-problem",
-    el("p", {}, el("strong", {}, "The pictures cannot be used: "), inWords),
-    el("p", {}, isBadPicture
-      ? "Mend or remove these files, or tick “Skip unreadable pictures” above; then upload again."
-      : "Change the folder or the settings above, and choose it again."));
-  byId("transfer-problem").hidden = false;
+  showRefusal(info.problem ?? "The genomaster refused the file");
   // What was refused would only count among the uploads.
   send("DELETE", `/v1/uploads/${info.id}`).catch(() => {});
   showInterrupted([]);
@@ -268,7 +312,7 @@ byId("settings").addEventListener("submit", (event) => {
 });
 for (const id of ["folder", "archive"]) {
   byId(id).addEventListener("change", (event) => {
-    if (event.target.files.length) choose(Promise.resolve(filesOfInput(event.target)));
+    choose(Promise.resolve(filesOfInput(event.target)));
     // The same folder can be chosen again.
     event.target.value = "";
   });

@@ -49,7 +49,7 @@ async function walk(entry, files) {
 }
 
 /**
- * What was chosen: `{kind: "folder"|"archive", name, fileName, files, classes, leftOut, problems, warnings}`.
+ * What was chosen: `{kind: "folder"|"archive", name, fileName, files, classes, pictures, leftOut, problems, warnings}`.
  * With `problems` it cannot be uploaded. `classes` is `null` where only the genomaster can read them.
  */
 export async function inspect(chosen) {
@@ -75,8 +75,8 @@ async function inspectArchive(file) {
   const names = /^zip$/i.test(ending) ? await namesInZip(file).catch(() => null) : null;
   if (!names) return found;
   if (names.some((one) => one.endsWith(".npy"))) return found;
-  const { classes, hasTest, problems, warnings } = sorted(names.map((path) => ({ path, size: 0 })));
-  return { ...found, classes, hasTest, problems: [...found.problems, ...problems], warnings };
+  const { classes, hasTest, leftOut, pictures, problems, warnings } = sorted(names.map((path) => ({ path, size: 0 })));
+  return { ...found, classes, hasTest, leftOut, pictures, problems: [...found.problems, ...problems], warnings };
 }
 
 /** A name for a file, of letters and digits. */
@@ -116,7 +116,9 @@ function sorted(all) {
   }
   const list = [...classes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const hasTest = parts.test !== null;
-  return { root: root.at(-1) ?? "", files, classes: list, hasTest, leftOut, ...judged(list, hasTest, parts.test, root, leftOut) };
+  const pictures = inside.filter(({ name }) => PICTURE.test(name));
+  const found = { pictures: pictures.length, pictureBytes: pictures.reduce((sum, one) => sum + one.size, 0) };
+  return { root: root.at(-1) ?? "", files, classes: list, hasTest, leftOut, ...found, ...judged(list, hasTest, parts.test, root, leftOut) };
 }
 
 /** Whether pictures are in `train/CLASS/FILE` and a folder for the test, or in `CLASS/FILE`. */
@@ -167,7 +169,8 @@ function judged(classes, hasTest, testName, root, leftOut) {
   if (few.length) {
     const list = few.map((one) => `${one.name} (${one.train})`);
     const [which, them] = few.length === 1 ? ["A class has", "it"] : [`${number(few.length)} classes have`, "them"];
-    warnings.push(`${which} fewer than ${FEW} pictures to learn from: ${named(list)}. `
+    const share = hasTest ? "" : ", of which a fifth is kept for the test";
+    warnings.push(`${which} fewer than ${FEW} pictures: ${named(list)}${share}. `
       + `Networks will learn ${them} badly; a hundred or more a class are better.`);
   }
   const most = Math.max(...classes.map((one) => one.train));

@@ -32,12 +32,12 @@ export function frontView(app) {
     chosen: (at) => app.select(app.record.job[cloud.points.rows[at]]),
   });
   const tables = new FrontTables(app);
+  const hint = line("hint");
   const root = el("div", {},
     el("h2", {}, "Networks"),
     el("div", { class: "controls" }, Object.values(controls).map((control) => control.root)),
     notice.root, legend.root, cloud.root,
-    el("p", { class: "hint" }, "Drag to zoom, double-click to zoom out, click a point to see its network below."),
-    excluded.root, tables.root);
+    hint.root, excluded.root, tables.root);
   let drawn = {};
 
   return {
@@ -57,6 +57,8 @@ export function frontView(app) {
       notice.say(networks.rows.length ? (networks.isGuessing ? text : "") : "No network has a result yet.");
       const isThinned = controls.z.value && networks.rows.length > MOST_3D;
       excluded.say([networks.isGuessing ? "" : text, isThinned ? `${number(MOST_3D)} of ${counted(networks.rows.length, "network")} are drawn, evenly over the run.` : ""].filter(Boolean).join(" "));
+      const ways = controls.z.value ? "Drag to turn, scroll to zoom" : "Drag to zoom, double-click to zoom out";
+      hint.say(networks.rows.length ? `${ways}, click a point to see its network below.` : "");
       if (networks.rows.length === 0) return;
       await drawNetworks(figure, record, t, { rows: networks.rows, controls, selected: app.selected, cloud, legend });
       onPointClick(figure, (job) => app.select(job));
@@ -78,7 +80,8 @@ async function drawNetworks(figure, record, t, { rows, controls, selected, cloud
   const frontJobs = record.frontJobs(t);
   const isFront = (row) => frontJobs.has(record.job[row]);
   const front = rows.filter(isFront);
-  const others = rows.filter((row) => !isFront(row) && chosen.every((axis) => axis.of(row) !== null));
+  // Those of the front too: it is drawn around them, so that they keep their colour.
+  const others = rows.filter((row) => chosen.every((axis) => axis.of(row) !== null));
   const groups = coloured(record, t, is3d ? spread(others, MOST_3D) : others, controls.colour.value);
   const last = record.generationAt(t);
   if (groups[0]?.values) legend.show("generation", "1", String(last));
@@ -89,6 +92,8 @@ async function drawNetworks(figure, record, t, { rows, controls, selected, cloud
     type, marker: { size: is3d ? 3 : 7, ...(values ? { color: values, colorscale: scale(), cmin: 1, cmax: last } : { color: shade }) },
   }));
   traces.push(...frontTraces(record, front, chosen, axes));
+  // In a replay the axes are those of the whole run, so that points stay where they are.
+  if (t !== Infinity && !isCloud && !is3d) traces.push(extent(networksAt(record, Infinity).rows.filter((row) => chosen.every((axis) => axis.of(row) !== null)), chosen));
   const row = record.rowOf.get(selected);
   if (row !== undefined && record.isMeasured(row, t)) {
     const ring = { color: is3d ? colour("text") : "rgba(0,0,0,0)", size: is3d ? 8 : 17, symbol: is3d ? "circle-open" : "circle", line: { color: colour("text"), width: 2 } };
@@ -107,7 +112,8 @@ function frontTraces(record, front, chosen, axes) {
   const traces = [];
   if (!is3d && x.isCost && ["accuracy", "test"].includes(y.name)) traces.push(steps(front, x, y));
   traces.push(trace(record, "Pareto front", front, chosen, {
-    type: is3d ? "scatter3d" : "scatter", marker: { color: colour("front"), size: is3d ? 5 : 10, line: { color: colour("card"), width: 1 } },
+    type: is3d ? "scatter3d" : "scatter",
+    marker: { color: colour("front"), size: is3d ? 7 : 12, symbol: "circle-open", line: { color: colour("front"), width: is3d ? 3 : 2.5 } },
   }));
   if (!is3d && y.name === "accuracy" && axes.test && front.some((row) => axes.test.of(row) !== null)) {
     traces.push(trace(record, "front, test accuracy", front, [x, axes.test], {
@@ -144,7 +150,7 @@ function layoutOf(chosen, isLog) {
   const [x, y, z] = chosen.map((one) => axis(one.label, { type: isLog && one.isCost ? "log" : "linear" }));
   const layout = { uirevision: [...chosen.map(({ name }) => name), isLog].join(), legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant" } };
   if (!z) return { ...layout, xaxis: x, yaxis: y };
-  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z, camera: { eye: { x: 1.6, y: 1.6, z: 1.1 }, center: { x: 0, y: 0, z: -0.15 } } }, margin: { l: 0, r: 0, t: 44, b: 0 } };
+  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z, camera: { eye: { x: 1.35, y: 1.35, z: 0.9 }, center: { x: 0, y: 0, z: -0.12 } } }, margin: { l: 0, r: 0, t: 44, b: 0 } };
 }
 
 /** The points of networks that have values on all axes. */

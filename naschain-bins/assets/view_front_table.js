@@ -2,7 +2,7 @@
 
 import { showCandidate } from "./candidate_view.js";
 import { byId, el, isStatic, number, percent } from "./dom.js";
-import { candidateButton, candidateLink, keyed, longTable, right, rightHead, timeText, whole } from "./view_parts.js";
+import { candidateButton, candidateLink, keyed, line, longTable, right, rightHead, timeText, whole } from "./view_parts.js";
 
 const MOST_ROWS = 500;
 const MOST_FAILED = 200;
@@ -46,13 +46,17 @@ export class FrontTables {
     this.app = app;
     this.detail = el("div", { class: "candidate" });
     this.detailHead = el("div", { class: "detail-head" });
-    this.detailPart = el("section", { class: "part", hidden: true, "aria-label": "Selected candidate" }, this.detailHead, this.detail);
+    this.timeNote = line("notice");
+    this.detailPart = el("section", { class: "part", hidden: true, "aria-label": "Selected candidate" }, this.detailHead, this.timeNote.root, this.detail);
     this.front = el("div", {});
     this.failed = el("div", {});
     this.root = el("div", {}, this.detailPart, this.front, this.failed);
   }
 
   draw(record, t) {
+    const row = record.rowOf.get(this.app.selected);
+    const isLater = row !== undefined && t !== Infinity && (record.ended_ms[row] ?? Infinity) > t;
+    this.timeNote.say(isLater ? "At this time of the replay the candidate had not ended. What is known of it now follows." : "");
     this.drawFront(record, t);
     this.drawFailed(record, t);
   }

@@ -30,13 +30,15 @@ class Staircase {
 
 /**
  * The share of the box between 100 % accuracy at no cost and 0 % at `largest` parameters and FLOPs that
- * networks dominate. `networks` are [accuracy in percent, parameters, FLOPs].
+ * networks dominate. `networks` are [accuracy in percent, parameters, FLOPs]; those outside of the box
+ * dominate nothing of it.
  */
 export function hypervolumeShare(networks, [largestParams, largestFlops]) {
   const stairs = new Staircase();
   let [volume, from] = [0, 0];
   // By parameters: between two networks the area of those before counts.
-  for (const [accuracy, params, flops] of [...networks].sort((a, b) => a[1] - b[1])) {
+  const inside = networks.filter(([, params, flops]) => params <= largestParams && flops <= largestFlops);
+  for (const [accuracy, params, flops] of inside.sort((a, b) => a[1] - b[1])) {
     const at = params / Math.max(largestParams, 1);
     volume += stairs.area * (at - from);
     from = at;
@@ -45,10 +47,13 @@ export function hypervolumeShare(networks, [largestParams, largestFlops]) {
   return volume + stairs.area * (1 - from);
 }
 
-/** The non-dominated networks after each evaluation of a record, which may grow. */
+/**
+ * The non-dominated networks after each evaluation of a record, which may grow; without those that are
+ * no better than guessing.
+ */
 export class FrontHistory {
   constructor(record) {
-    Object.assign(this, { record, read: 0, front: [], snapshots: [], largest: [{ evaluations: 0, costs: [0, 0] }] });
+    Object.assign(this, { record, read: 0, front: [], snapshots: [] });
   }
 
   /** Reads what has ended since the last call. */
@@ -56,17 +61,9 @@ export class FrontHistory {
     const { record } = this;
     for (; this.read < record.ended.length; this.read++) {
       const row = record.ended[this.read];
-      if (record.accuracy[row] === null) continue;
-      this.grow(row);
-      if (record.isWhole(row) && this.enter(row)) this.keep();
+      if (record.accuracy[row] === null || !record.isWhole(row) || !record.isUseful(row)) continue;
+      if (this.enter(row)) this.keep();
     }
-  }
-
-  grow(row) {
-    const { params, flops } = this.record;
-    const [largestParams, largestFlops] = this.largest.at(-1).costs;
-    if (params[row] <= largestParams && flops[row] <= largestFlops) return;
-    this.largest.push({ evaluations: this.read + 1, costs: [Math.max(largestParams, params[row]), Math.max(largestFlops, flops[row])] });
   }
 
   /** Puts a network on the front, unless another is at least as good in all objectives. */
@@ -94,10 +91,13 @@ export class FrontHistory {
     }
   }
 
-  /** The largest parameters and FLOPs of the networks that were measured by then. */
+  /** The largest parameters and FLOPs of the front at that time. */
   largestAt(t) {
     const until = this.record.endedBy(t);
-    return this.largest.findLast(({ evaluations }) => evaluations <= until).costs;
+    const last = this.snapshots.findLast(({ evaluations }) => evaluations <= until);
+    const { params, flops } = this.record;
+    const largest = (costs) => (last?.front ?? []).reduce((most, row) => Math.max(most, costs[row]), 0);
+    return [largest(params), largest(flops)];
   }
 
   /** The hypervolume up to a time, as `{evaluations, ms, share}`, of at most 500 fronts, in this box. */

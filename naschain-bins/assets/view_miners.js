@@ -1,6 +1,6 @@
 /** The miners and what they did. */
 
-import { el, fetchJson, number, page, si } from "./dom.js";
+import { el, fetchJson, isStatic, number, page, si } from "./dom.js";
 import { keyed, line, longTable, rightHead, right, shortMiner } from "./view_parts.js";
 
 const REFRESH_MS = 5_000;
@@ -12,13 +12,16 @@ export function minersView(app) {
   const note = line("hint");
   const container = el("div", {});
   const root = el("div", {}, el("h2", {}, "Miners"), problem.root, container, note.root);
-  const now = { rows: null, at: -Infinity };
+  const now = { rows: null, at: -Infinity, finished: null };
 
   return {
     name: "miners", title: "Miners", root,
-    async draw(record, t) {
+    async draw(record, t, { isForced } = {}) {
+      // The last answers of a run come with its end.
+      if (isForced || record.finished !== now.finished) now.at = -Infinity;
+      now.finished = record.finished;
       try {
-        const { rows, text } = t === Infinity ? await rowsNow(now) : await rowsThen(app, record, t);
+        const { rows, text } = isStatic() ? rowsOfReport(record) : t === Infinity ? await rowsNow(now) : await rowsThen(app, record, t);
         problem.say("");
         note.say(text);
         keyed(container, JSON.stringify(rows), () => (rows.length ? longTable("Miners", ...columnsOf(rows), MOST_ROWS) : el("p", {}, "No miner has joined yet.")));
@@ -28,6 +31,8 @@ export function minersView(app) {
     },
   };
 }
+
+const rowsOfReport = (record) => ({ rows: record.minerRows, text: "Counted over the whole run. A report has no weights, paces and devices." });
 
 async function rowsNow(now) {
   if (performance.now() - now.at >= REFRESH_MS) {
@@ -44,7 +49,9 @@ async function rowsThen(app, record, t) {
   const joined = new Set();
   const { miner, ms } = record.presence;
   for (let at = 0; at < ms.length && ms[at] <= t; at++) joined.add(miner[at]);
-  const rows = [...joined].sort((a, b) => a - b).map((index) => ({ miner: record.miners[index], here: here.has(index), jobs: 0, agreed: 0, rejected: 0, expired: 0, running: 0 }));
+  const rows = [...joined].sort((a, b) => a - b).map((index) => ({
+    miner: record.miners[index], here: here.has(index), jobs: 0, agreed: 0, rejected: 0, expired: 0, running: 0,
+  }));
   const byName = new Map(rows.map((row) => [row.miner, row]));
   for (const { miner: name, outcome } of trainings) {
     const row = byName.get(name);
@@ -64,8 +71,8 @@ function columnsOf(rows) {
   const columns = [
     text("miner", "miner", ({ miner, name }) => el("td", { class: "miner" }, el("span", { class: name ? "" : "genome", title: miner }, name ?? shortMiner(miner)))),
     text("owner", "owner", ({ owner }) => el("td", { title: owner ?? "" }, owner ? shortMiner(owner) : "–")),
-    text("here", "here", ({ here }) => (here ? "here" : "away")),
-    count("rank", "place"), count("trainings", "jobs"), count("agreed", "agreed"), count("rejected", "rejected"), count("failed", "failed"),
+    text("presence", "here", ({ here }) => (here ? "here" : "away")),
+    count("rank", "place"), count("trainings", "jobs"), count("agreed", "agreed"), count("agreed in a row", "agreed_in_a_row"), count("rejected", "rejected"), count("failed", "failed"),
     count("expired", "expired"), count("running", "running"), count("at once", "capacity"),
     ["FLOPs per second", "pace_flops_per_second", ({ pace_flops_per_second: pace }) => right(si(pace)), true],
     ["weight", "weight", ({ weight }) => right(weight === null || weight === undefined ? "–" : `${(100 * weight).toFixed(1)} %`), true],

@@ -14,14 +14,14 @@ export function progressView(app) {
     el("h2", {}, "Hypervolume"),
     el("div", { class: "controls" }, by.root),
     note.root, figure,
-    el("p", { class: "hint" }, "The share of the box between 100 % accuracy at no cost and 0 % at the largest parameters and FLOPs so far that the front dominates. More is better; where the curve is flat, nothing better was found. The box is that of the whole curve, so the curve may shrink when a larger network is measured."));
+    el("p", { class: "hint" }, "How much the front dominates of a box: from 100 % accuracy at no cost to 0 % at the parameters and FLOPs of the largest network of the front. Higher is better; where the curve is flat, nothing better was found. When the front gets a larger network, the box grows, and the whole curve is computed again."));
 
   return {
     name: "progress", title: "Progress", root,
     async draw(record, t) {
       const points = historyOf(record).curve(t);
       by.root.hidden = !record.facts.has_times;
-      note.say(points.length ? "" : "No network has a result yet.");
+      note.say(points.length ? "" : "No network is better than guessing yet.");
       figure.hidden = points.length === 0;
       if (points.length) await drawCurve(figure, record, t, points, by.value === "time" && record.facts.has_times);
     },

@@ -47,8 +47,15 @@ export class Seats {
       if (this.past.truncated) this.past = { from, to, ...await fetched(from, to) };
     }
     const rows = this.past.rows.filter((row) => row.from <= to && (row.to === null || row.to >= from));
-    // What ended later was still going on.
-    return { rows: rows.map((row) => (row.to !== null && row.to > to ? { ...row, to: null, outcome: "training", epoch: null } : row)), truncated: this.past.truncated };
+    return { rows: rows.map((row) => this.asOf(row, to)), truncated: this.past.truncated };
+  }
+
+  /** A training as it was known at a time in the past. */
+  asOf(row, t) {
+    if (row.to !== null && row.to > t) return { ...row, to: null, outcome: "training", epoch: null };
+    // What an answer is worth is known when its job has ended.
+    const ended = this.record.ended_ms[this.record.rowOf.get(row.job)] ?? Infinity;
+    return ended > t && ["agreed", "rejected"].includes(row.outcome) ? { ...row, outcome: "answered" } : row;
   }
 
   add(row) {

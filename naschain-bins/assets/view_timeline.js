@@ -98,7 +98,7 @@ async function drawBars(figure, record, { lanes: { bars, miners }, from, to, len
   if (second.length) traces.push(outline("take-over", second, end, { fillcolor: "rgba(0,0,0,0)", line: { width: 1.5, color: colour("text") } }));
   const named = innerWidth > 600 ? (name) => plain(shortMiner(name)) : (name) => plain(name.length > 9 ? `${name.slice(0, 8)}…` : name);
   await draw(figure, traces, {
-    uirevision: length,
+    uirevision: length, showlegend: true,
     xaxis: timeAxis(record, from, to, { range: [from, to] }),
     yaxis: axis("", { tickvals: miners.map((_, at) => at), ticktext: miners.map(named), range: [miners.length - 0.5, -0.5], fixedrange: true, showgrid: false, zeroline: false }),
     margin: { l: 40, r: 16, t: 44, b: 46 },

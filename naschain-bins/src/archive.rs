@@ -187,8 +187,13 @@ impl Unpacked {
         let written = std::io::copy(&mut limited, &mut file);
         let written = written.with_context(|| format!("{shown} cannot be unpacked"))?;
         ensure!(
+            written <= MAX_FILE_BYTES,
+            "{shown} has more than {} MiB",
+            MAX_FILE_BYTES >> 20
+        );
+        ensure!(
             written <= most,
-            "{shown} is larger than {MAX_FILE_BYTES} bytes, or the archive unpacks to more than {}",
+            "the archive unpacks to more than {} bytes, which is what is left for it",
             self.max_bytes
         );
         file.flush()?;

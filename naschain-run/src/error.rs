@@ -92,10 +92,10 @@ pub enum Error {
     },
     /// A network that must be allowed is not.
     #[error(
-        "the network of genome {genome} has {} parameters and {} FLOPs, which is more than the limits allow ({}); raise them, or choose a smaller space",
+        "the limits allow too little ({}): the network of genome {genome}, which a search must be able to train, has {} parameters and {} FLOPs; allow at least as many, or choose a smaller space",
+        limited(*limits),
         costs.params,
-        costs.flops,
-        limited(*limits)
+        costs.flops
     )]
     Limits {
         /// The genome: the smallest of the space, or one of those to start from.

@@ -1,7 +1,7 @@
 //! All that is known of one candidate: its network, the answers of its miners, the verdict.
 
 use anyhow::Result;
-use naschain_consensus::{JobId, MinerId, Row, TrainingPart};
+use naschain_consensus::{JobId, MinerId, Row};
 use naschain_core::{Genome, Layer, Measurement};
 use naschain_run::{EndedJob, JobOutcome, Proof, RunSpec};
 use naschain_train::CurvePoint;
@@ -13,11 +13,15 @@ use crate::artifacts::drawing::network_svg;
 #[derive(Serialize)]
 pub(crate) struct CandidateView {
     pub(crate) job: JobId,
-    /// With spaces between the phases.
+    /// With a hyphen between the phases.
     genome: String,
     phase_len: usize,
     pub(crate) generation: Option<u32>,
-    pub(crate) part: Option<TrainingPart>,
+    pub(crate) part: Option<PartView>,
+    /// The other jobs that train parts of this network, in their order.
+    pub(crate) other_parts: Vec<JobId>,
+    /// Whether the run has a job after this one.
+    pub(crate) has_next: bool,
     state: &'static str,
     verdict: &'static str,
     verdict_text: String,
@@ -30,9 +34,10 @@ pub(crate) struct CandidateView {
     pub(crate) training_seed: Option<String>,
     pub(crate) on_front: bool,
     answers: Vec<AnswerView>,
-    pub(crate) dispute: Vec<DisputeStep>,
-    pub(crate) parents: Vec<ParentView>,
-    pub(crate) children: Vec<JobId>,
+    /// What the referee computed; `None` where only the journal has it.
+    pub(crate) dispute: Option<Vec<DisputeStep>>,
+    /// `None` where it is not known.
+    pub(crate) lineage: Option<LineageView>,
     pub(crate) curve: Vec<CurvePoint>,
     layers: Vec<Layer>,
     svg: String,
@@ -55,6 +60,22 @@ struct AnswerView {
     finding: String,
     finding_text: String,
     proof: Option<serde_json::Value>,
+}
+
+/// The epochs that a job trains: it ends with epoch `until_epoch`, counted from 1.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct PartView {
+    pub(crate) from_epoch: u32,
+    pub(crate) until_epoch: u32,
+}
+
+/// Where a genome comes from, and what was made of it.
+#[derive(Default, Serialize)]
+pub(crate) struct LineageView {
+    pub(crate) parents: Vec<ParentView>,
+    pub(crate) children: Vec<JobId>,
+    /// Whether there are more children.
+    pub(crate) has_more: bool,
 }
 
 /// A step of a dispute, in words.
@@ -94,9 +115,9 @@ impl ParentView {
     }
 }
 
-/// A genome with spaces between its phases.
+/// A genome with a hyphen between its phases.
 fn grouped(spec: &RunSpec, genome: &Genome) -> String {
-    genome.grouped(spec.space.phase_len()).replace('-', " ")
+    genome.grouped(spec.space.phase_len())
 }
 
 impl CandidateView {
@@ -118,6 +139,8 @@ impl CandidateView {
             phase_len: spec.space.phase_len(),
             generation: None,
             part: None,
+            other_parts: Vec::new(),
+            has_next: false,
             state: ["open", "ended"][usize::from(ended.is_some())],
             verdict: ended.map_or(JobOutcome::Open, outcome).name(),
             verdict_text: ended.map_or("the job is open".to_owned(), verdict_text),
@@ -131,9 +154,8 @@ impl CandidateView {
             training_seed: None,
             on_front: false,
             answers: ended.map_or_else(Vec::new, answers),
-            dispute: Vec::new(),
-            parents: Vec::new(),
-            children: Vec::new(),
+            dispute: None,
+            lineage: None,
             curve: Vec::new(),
             layers: architecture.layers()?,
             svg: network_svg(&architecture),
@@ -161,6 +183,9 @@ fn verdict_text(ended: &EndedJob) -> String {
     match (ended.result(), all) {
         (None, _) => ended.reason(),
         (Some(_), 1) => "one training, not replicated".to_owned(),
+        (Some(_), _) if outcome(ended) == JobOutcome::Disputed => {
+            format!("{agreed} of {all} answers count")
+        }
         (Some(_), _) => format!("{agreed} of {all} answers agreed"),
     }
 }

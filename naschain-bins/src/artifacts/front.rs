@@ -137,7 +137,7 @@ fn write_model(
 }
 
 /// The accuracy on the test images of always answering their most frequent class.
-fn guessing_accuracy(dataset: &Dataset) -> Result<Option<Accuracy>> {
+pub(crate) fn guessing_accuracy(dataset: &Dataset) -> Result<Option<Accuracy>> {
     let mut counts = vec![0; dataset.classes];
     for &label in dataset.test.labels() {
         counts[usize::from(label)] += 1;

@@ -10,6 +10,7 @@ pub(crate) mod front_model;
 pub(crate) mod grouped;
 pub(crate) mod history;
 pub(crate) mod layers;
+pub(crate) mod lineage;
 pub(crate) mod models;
 pub(crate) mod plot;
 pub(crate) mod repeat;

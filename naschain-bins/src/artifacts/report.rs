@@ -19,13 +19,15 @@ pub(crate) const REPORT_FILE: &str = "report.html";
 
 /// The report of a run.
 pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
+    let all = record::all_jobs(results)?;
+    let record = record::record_of(results, &all);
     let style = assets::content("style.css").unwrap_or_default();
     let page = ReportPage {
         style: String::from_utf8_lossy(&style).into_owned(),
         import_map: scripts::import_map("dashboard.js"),
         library: assets::library(),
-        record: embedded(&record::document(results, title)?)?,
-        details: embedded(&details::details(results)?)?,
+        record: embedded(&record::document(results, (&all, &record), title)?)?,
+        details: embedded(&details::details(results, &all, &record)?)?,
         page: Page::new(title),
     };
     Ok(page.render()?)

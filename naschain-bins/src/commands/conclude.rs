@@ -12,6 +12,7 @@ use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::front;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::{HISTORY_FILE, History};
+use crate::artifacts::lineage::Lineage;
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::results::{Results, by_network};
 use crate::artifacts::table::front_table;
@@ -96,9 +97,9 @@ pub(crate) async fn concluded(
 ) -> Result<Results> {
     let copied = |state: &RunState| {
         let (ended, front) = (state.ended_jobs().to_vec(), state.front());
-        (ended, front, SearchExtent::of(state))
+        (ended, front, SearchExtent::of(state), Lineage::of(state))
     };
-    let (ended, front, extent) = coordinator.with_state(copied).await;
+    let (ended, front, extent, lineage) = coordinator.with_state(copied).await;
     let (ended, stopped) = by_network(coordinator.spec(), ended);
     let mut results = Results {
         dir: dir.to_owned(),
@@ -127,6 +128,7 @@ pub(crate) async fn concluded(
             None => trained_models(&results, &dataset, options, &noted)?,
         };
         results.extent.write(&results.dir)?;
+        lineage.write(&results.dir)?;
         front::write_front(&results)?;
         Ok(results)
     };

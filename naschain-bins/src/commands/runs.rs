@@ -149,7 +149,7 @@ async fn line(dir: &Path) -> Result<RunLine> {
 
 /// The word for the state of a run.
 fn state(is_running: bool, has_front: bool, is_finished: bool) -> &'static str {
-    if is_running {
+    if is_running && !(is_finished && has_front) {
         "running"
     } else if !has_front {
         "interrupted"
@@ -210,7 +210,9 @@ mod tests {
 
     #[test]
     fn a_run_with_a_front_is_finished_only_if_its_search_is() {
-        assert_eq!(state(true, true, true), "running");
+        assert_eq!(state(true, false, true), "running");
+        // Its genomaster may go on serving it.
+        assert_eq!(state(true, true, true), "finished");
         assert_eq!(state(false, false, false), "interrupted");
         assert_eq!(state(false, true, false), "stopped");
         assert_eq!(state(false, true, true), "finished");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use naschain_run::ProblemKind;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::home::now_s;
 use crate::home::tokens::{Scope, TokenInfo};
 use crate::home::users::{AddedUser, User, check_name};
-use crate::hosting::caller::{Sender, trouble, wrong};
+use crate::hosting::caller::{Sender, check_same_origin, trouble, wrong};
 use crate::hosting::host::Host;
 use crate::hosting::openapi::Refusals;
 use crate::hosting::settings::Registration;
@@ -94,8 +94,10 @@ pub(crate) struct Account {
 pub(super) async fn register(
     State(host): State<Arc<Host>>,
     Extension(RemoteAddress(from)): Extension<RemoteAddress>,
+    headers: HeaderMap,
     Body(new): Body<NewUser>,
 ) -> Reply<StatusCode> {
+    check_same_origin(&headers)?;
     let refused = |detail: &str| ErrorResponse::new(ProblemKind::NotPermitted, detail);
     check_name(&new.name).map_err(|error| wrong(&error))?;
     host.sign_ins.check_registration(from)?;
@@ -136,8 +138,10 @@ pub(super) async fn register(
 pub(super) async fn make_token(
     State(host): State<Arc<Host>>,
     Extension(RemoteAddress(from)): Extension<RemoteAddress>,
+    headers: HeaderMap,
     Body(new): Body<NewToken>,
 ) -> Reply<(StatusCode, Json<MadeToken>)> {
+    check_same_origin(&headers)?;
     host.sign_ins.check_sign_in(&new.user, from)?;
     let wrong_data = |detail: String| ErrorResponse::new(ProblemKind::WrongData, detail);
     let length = new.label.chars().count();

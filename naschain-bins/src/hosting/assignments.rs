@@ -42,6 +42,9 @@ impl Host {
             Wanted::Questions => self.asked.subscribe(),
         };
         loop {
+            if request.wanted == Wanted::Jobs {
+                self.waiting.note(&request.miner);
+            }
             changes.mark_unchanged();
             if let Some(found) = self.find(request, true).await {
                 return found;

@@ -139,6 +139,15 @@ impl Host {
                 *known = rate.or(*known);
             }
         }
+        // Those that wait for work are in no run, or in one that has ended.
+        for miner in self.waiting.here() {
+            here.entry(miner).or_default();
+        }
+        for (miner, rate) in &mut here {
+            let known = || self.miners.track_record(miner);
+            let known = || known().map(|record| record.flops_per_second as f64);
+            *rate = rate.or_else(known).filter(|rate| *rate > 0.0);
+        }
         let rates: Vec<f64> = here.values().copied().flatten().collect();
         let average = rates.iter().sum::<f64>() / rates.len() as f64;
         (

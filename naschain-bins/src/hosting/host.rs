@@ -19,6 +19,7 @@ use crate::hosting::cluster::Cluster;
 use crate::hosting::hosted_run::{HostedRun, Opening, passed_on};
 use crate::hosting::settings::{Followed, HostSettings, Registration};
 use crate::hosting::sign_ins::SignInLimits;
+use crate::hosting::waiting_miners::WaitingMiners;
 use crate::journal::run_folder::read_run;
 use crate::journal::store::JournalPlace;
 use crate::server::auth::Authenticator;
@@ -59,6 +60,8 @@ pub(crate) struct Host {
     pub(crate) shares: Shares,
     /// What is known of miners from all runs.
     pub(super) miners: Arc<KnownMiners>,
+    /// Miners that have asked for work lately.
+    pub(super) waiting: WaitingMiners,
     /// Users whose runs have used all the processor time that they may.
     pub(super) exhausted: Mutex<BTreeSet<String>>,
     /// Counts changes after which a miner may find work.
@@ -97,6 +100,7 @@ impl Host {
             appending: Mutex::default(),
             shares: Shares::default(),
             miners: Arc::default(),
+            waiting: WaitingMiners::default(),
             exhausted: Mutex::default(),
             changes: watch::Sender::new(0),
             asked: watch::Sender::new(0),

@@ -41,4 +41,5 @@ mod time_limits;
 pub(crate) mod upload_checks;
 pub(crate) mod upload_routes;
 mod used_hours;
+mod waiting_miners;
 mod without_work;

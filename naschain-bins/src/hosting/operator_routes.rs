@@ -127,6 +127,11 @@ pub(super) async fn operator(
     let here = host.open_runs();
     let metrics = here.iter().map(|run| run.coordinator.metrics());
     let routes = RouteTimes::of(metrics.chain([&host.metrics]));
+    for miner in host.waiting.here() {
+        if let Some(known) = miners.get_mut(&miner) {
+            known.here = true;
+        }
+    }
     Ok(Json(OperatorView {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: host.started.elapsed().as_secs_f64(),
@@ -194,9 +199,18 @@ async fn operated(
     }
     view.here = true;
     view.readers = Some(open.coordinator.metrics().feed_readers.load(Relaxed));
-    let journal = std::fs::metadata(open.dir.join("journal.sqlite"));
-    view.journal_bytes = journal.ok().map(|file| file.len());
+    view.journal_bytes = journal_bytes(&open.dir);
     view
+}
+
+/// The size of a journal in a file, with what SQLite has not moved into it yet.
+fn journal_bytes(dir: &Path) -> Option<u64> {
+    let size = |name: &str| {
+        std::fs::metadata(dir.join(name))
+            .ok()
+            .map(|file| file.len())
+    };
+    Some(size("journal.sqlite")? + size("journal.sqlite-wal").unwrap_or(0))
 }
 
 fn genomasters(host: &Host, runs: &[StoredRun]) -> Vec<GenomasterView> {

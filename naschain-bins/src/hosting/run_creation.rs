@@ -24,11 +24,14 @@ use crate::hosting::run_routes::RunInfo;
 use crate::hosting::settings::DIGITS;
 use crate::miner::trainer::Trainer;
 use crate::printable::counted;
+use crate::random::random_bytes;
 use crate::server::allow_list::AllowList;
 use crate::server::app::Reply;
 use crate::server::problem::ErrorResponse;
 use crate::server::requests::Body;
 
+/// The setting that makes a search another one.
+const SEED: &str = "seed";
 /// Most characters of a run's name.
 const MAX_NAME: usize = 100;
 
@@ -86,8 +89,9 @@ pub(super) async fn create(
     .await
 }
 
-/// Checks the settings, and stores the run.
-async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
+/// Checks the settings, and stores the run. Without a seed in the settings, one is chosen that no run
+/// with these settings has.
+async fn plan(host: &Arc<Host>, user: &User, mut new: NewRun) -> Reply<StoredRun> {
     check_new(user, &new)?;
     let listed = AllowList::parse(&new.miners).map_err(|error| wrong(&error.context("miners")))?;
     let limit = user.quota.max_runs;
@@ -101,8 +105,13 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         .await
         .map_err(|error| trouble(&error))?;
     let is_digits = kind == DIGITS;
-    let folder = specified(host, &new, kind, dataset).await?;
+    let mut folder = specified(host, &new, &kind, &dataset).await?;
     check_miners(host, listed, &folder.spec)?;
+    let has_seed = new.settings.contains_key(SEED);
+    while !has_seed && is_taken(host, folder.spec.digest()).await? {
+        new.settings.insert(SEED.to_owned(), random_seed()?.into());
+        folder = specified(host, &new, &kind, &dataset).await?;
+    }
     let id = folder.spec.digest();
     let run = StoredRun {
         number: 0,
@@ -124,7 +133,7 @@ async fn plan(host: &Arc<Host>, user: &User, new: NewRun) -> Reply<StoredRun> {
         AddedRun::Added(stored) => *stored,
         AddedRun::TooMany => return Err(too_many_runs(user)),
         AddedRun::Exists => {
-            let detail = "there is a run with these settings already; give another seed";
+            let detail = "there is a search with these settings already; give another seed, or none: one is chosen then";
             return Err(ErrorResponse::new(ProblemKind::Refused, detail));
         }
         AddedRun::NoData => {
@@ -172,9 +181,10 @@ fn check_new(user: &User, new: &NewRun) -> Reply<()> {
 async fn specified(
     host: &Host,
     new: &NewRun,
-    kind: String,
-    dataset: Arc<Dataset>,
+    kind: &str,
+    dataset: &Arc<Dataset>,
 ) -> Reply<NewFolder> {
+    let (kind, dataset) = (kind.to_owned(), dataset.clone());
     let (settings, is_signed) = (new.settings.clone(), host.auth.hotkey().is_some());
     let trainer = Trainer {
         options: host.settings.options,
@@ -189,6 +199,18 @@ async fn specified(
     let planned = tokio::task::spawn_blocking(planned).await;
     let planned = planned.map_err(|error| trouble(&error.into()))?;
     planned.map_err(|error| wrong(&error))
+}
+
+/// Whether a run has this id.
+async fn is_taken(host: &Host, id: Digest) -> Reply<bool> {
+    let found = host.home.run(id).await.map_err(|error| trouble(&error))?;
+    Ok(found.is_some())
+}
+
+/// A seed for a search whose settings have none.
+fn random_seed() -> Reply<u32> {
+    let [a, b, c, d, ..] = random_bytes().map_err(|error| trouble(&error))?;
+    Ok(u32::from_le_bytes([a, b, c, d]))
 }
 
 /// Refuses a list of miners that cannot train the run.
@@ -213,8 +235,10 @@ fn check_miners(host: &Host, listed: AllowList, spec: &RunSpec) -> Reply<()> {
 
 fn too_many_runs(user: &User) -> ErrorResponse {
     let detail = format!(
-        "{} has {} runs that have not ended, which is the maximum; stop one, or wait until one is finished",
-        user.name, user.quota.max_runs
+        "{} has {} that {} not ended, which is the maximum; stop one, or wait until one is finished",
+        user.name,
+        counted(user.quota.max_runs as usize, "run"),
+        ["has", "have"][usize::from(user.quota.max_runs != 1)]
     );
     ErrorResponse::new(ProblemKind::QuotaReached, detail)
 }

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use naschain_core::Digest;
-use naschain_run::{ProblemKind, RunState};
+use naschain_run::{FrontMember, ProblemKind, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
+use crate::artifacts::front::guessing_accuracy;
+use crate::artifacts::results::limit_of_guessing;
 use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
 use crate::hosting::caller::{Sender, run_named, trouble};
 use crate::hosting::host::Host;
@@ -63,7 +65,7 @@ pub(crate) struct RunProgress {
     /// The best validation accuracy so far, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) best_percent: Option<f64>,
-    /// Networks on the front so far.
+    /// Networks on the front so far that are better than guessing.
     pub(crate) front: usize,
 }
 
@@ -111,15 +113,22 @@ impl RunInfo {
     }
 }
 
-fn progress(state: &RunState) -> RunProgress {
+/// `limit` is the accuracy in percent that guessing does not exceed.
+fn progress(state: &RunState, limit: f64) -> RunProgress {
     let best = state.best().and_then(|job| job.verdict.consensus);
     RunProgress {
         ended: state.ended_jobs().len(),
         total: state.max_jobs(),
         text: work_done(state),
         best_percent: best.map(|measured| measured.accuracy.percent()),
-        front: state.front().len(),
+        front: useful(&state.front(), limit),
     }
+}
+
+/// How many networks are better than guessing.
+fn useful(front: &[FrontMember], limit: f64) -> usize {
+    let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
+    front.iter().filter(is_useful).count()
 }
 
 /// Lists the public runs and the user's own, the newest first; an administrator's list has all.
@@ -173,10 +182,10 @@ pub(super) async fn show(
         .opened(stored.clone())
         .await
         .map_err(|error| trouble(&error))?;
-    let progress = hosted
-        .coordinator
-        .try_with_state(|state| state.map(progress))
-        .await;
+    let guessing = guessing_accuracy(&hosted.dataset).ok().flatten();
+    let limit = limit_of_guessing(hosted.coordinator.spec(), guessing);
+    let progress = |state: Option<&RunState>| state.map(|state| progress(state, limit));
+    let progress = hosted.coordinator.try_with_state(progress).await;
     let mut info = RunInfo::new(stored);
     info.progress = progress;
     if hosted.status() == RunStatus::Running && host.has_used_up_hours(&hosted.owner) {

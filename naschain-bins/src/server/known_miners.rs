@@ -53,7 +53,7 @@ impl KnownMiners {
     }
 
     /// What is known of a miner from all runs, if it is more than nothing.
-    pub(super) fn track_record(&self, miner: &MinerId) -> Option<TrackRecord> {
+    pub(crate) fn track_record(&self, miner: &MinerId) -> Option<TrackRecord> {
         let known = self.lock();
         let records = known.miners.get(miner)?.iter().map(|(_, record)| *record);
         // What has admitted it is no answer.

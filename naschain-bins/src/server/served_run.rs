@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use naschain_core::Accuracy;
 use naschain_train::{Dataset, Options};
 
+use crate::artifacts::front::guessing_accuracy;
 use crate::server::miner_programs::MinerPrograms;
 use crate::server::recording::Recording;
 
@@ -37,6 +39,11 @@ impl ServedRun {
             recording: Arc::default(),
             programs: Arc::default(),
         }
+    }
+
+    /// The accuracy of guessing on the test images.
+    pub(crate) fn guessing(&self) -> Option<Accuracy> {
+        guessing_accuracy(&self.dataset).ok().flatten()
     }
 
     pub(super) fn data_name(&self) -> String {

@@ -27,6 +27,8 @@ pub(crate) struct Page {
     pub(crate) is_registration_open: bool,
     /// Whether the user may change the page's run.
     pub(crate) is_own: bool,
+    /// Whether requests of miners have to be signed.
+    pub(crate) is_signed: bool,
 }
 
 impl Page {
@@ -41,6 +43,7 @@ impl Page {
             has_accounts: false,
             is_registration_open: false,
             is_own: false,
+            is_signed: false,
         }
     }
 

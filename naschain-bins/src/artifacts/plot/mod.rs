@@ -101,14 +101,14 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
 
 /// Draws the fronts of several runs, with the share of the same box that each dominates.
 pub(crate) fn fronts_svg(runs: &[Results]) -> Result<(String, Vec<f64>)> {
-    let all = runs.iter().flat_map(|run| &run.front);
+    let all = runs.iter().flat_map(Results::useful_front);
     let largest = largest_costs(all.map(|member| &member.measurement));
     let mut shares = Vec::new();
     let mut series = Vec::new();
     for (run, colour) in runs.iter().zip(COLOURS.iter().cycle()) {
-        let front: Vec<Measurement> = run.front.iter().map(|m| m.measurement).collect();
-        let share = hypervolume_share(&front, largest)?;
         let useful = run.useful_front();
+        let front: Vec<Measurement> = useful.iter().map(|m| m.measurement).collect();
+        let share = hypervolume_share(&front, largest)?;
         let points = useful
             .iter()
             .map(|m| Point::new(&m.measurement, m.measurement.accuracy));

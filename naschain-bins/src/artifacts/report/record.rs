@@ -1,11 +1,11 @@
 //! The record of a run of which only its ended jobs are known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use naschain_consensus::JobId;
+use naschain_consensus::{JobId, MinerId, Row};
 use naschain_core::{Genome, Measurement};
-use naschain_run::{EndedJob, JudgedRow, NewFrontMember, PublicEvent, RunRecord};
+use naschain_run::{EndedJob, JudgedRow, MinerCounts, NewFrontMember, PublicEvent, RunRecord};
 use serde_json::{Map, json};
 
 use crate::artifacts::history::existing_history;
@@ -14,18 +14,19 @@ use crate::artifacts::report::details::picks;
 use crate::artifacts::results::Results;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 
-/// As the response of `GET /v1/record`, with what else the run's folder tells of its networks.
-pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Value> {
+/// All ended jobs of a run: with rungs, `results` has the last job of each network only.
+pub(super) fn all_jobs(results: &Results) -> Result<Vec<EndedJob>> {
+    if results.spec.search.rungs.is_empty() {
+        return Ok(results.ended.clone());
+    }
+    existing_history(&results.dir)
+}
+
+/// The record of a run that has these jobs.
+pub(super) fn record_of(results: &Results, all: &[EndedJob]) -> RunRecord {
     let spec = &results.spec;
     let mut record = RunRecord::new(spec);
     let mut front = FrontSoFar::default();
-    let has_rungs = !spec.search.rungs.is_empty();
-    // With rungs, `results` has the last job of each network only.
-    let all = if has_rungs {
-        existing_history(&results.dir)?
-    } else {
-        results.ended.clone()
-    };
     let last: BTreeSet<JobId> = results.ended.iter().map(|job| job.job).collect();
     let is_whole =
         |job: &EndedJob| last.contains(&job.job) && !results.stopped.contains_key(&job.job);
@@ -41,7 +42,7 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
         record.add(0, 0, event);
     }
     let (mut began, of) = (0, spec.search.generations);
-    for (number, job) in (1..).zip(&all) {
+    for (number, job) in (1..).zip(all) {
         // A generation begins with the first of its networks that has a result.
         let generation = record.generation_of(job.job).unwrap_or(0) as usize;
         while began < generation {
@@ -63,6 +64,16 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
         let number = all.len() as u64;
         record.add(number, number, PublicEvent::Finished);
     }
+    record
+}
+
+/// As the response of `GET /v1/record`, with what else the run's folder tells of its networks.
+pub(super) fn document(
+    results: &Results,
+    (all, record): (&[EndedJob], &RunRecord),
+    title: &str,
+) -> Result<serde_json::Value> {
+    let spec = &results.spec;
     let mut facts = RunFacts::new(spec, title, results.extent.networks, false);
     facts.guessing_limit = results.guessing_limit();
     let document = RecordDocument {
@@ -72,7 +83,35 @@ pub(super) fn document(results: &Results, title: &str) -> Result<serde_json::Val
     };
     let mut document = serde_json::to_value(document)?;
     add_tests(&mut document["candidates"], results);
+    document["miner_rows"] = miner_rows(all);
     Ok(document)
+}
+
+/// What the jobs tell of their miners, as in the response of `GET /v1/miners`.
+fn miner_rows(all: &[EndedJob]) -> serde_json::Value {
+    let mut counts: BTreeMap<&MinerId, MinerCounts> = BTreeMap::new();
+    for job in all {
+        for ((miner, row), agreed) in job.rows.iter().zip(&job.verdict.agreed) {
+            let of_miner = counts.entry(miner).or_default();
+            of_miner.begun += 1;
+            if *agreed {
+                of_miner.agreed += 1;
+                of_miner.agreed_in_a_row += 1;
+                continue;
+            }
+            let has_failed = matches!(row, Row::Failed(_));
+            of_miner.failed += u64::from(has_failed);
+            of_miner.rejected += u64::from(!has_failed);
+            of_miner.agreed_in_a_row = 0;
+        }
+    }
+    let rows = counts.into_iter().map(|(miner, counts)| {
+        json!({
+            "miner": miner, "jobs": counts.begun, "agreed": counts.agreed, "rejected": counts.rejected,
+            "failed": counts.failed, "agreed_in_a_row": counts.agreed_in_a_row,
+        })
+    });
+    rows.collect()
 }
 
 /// Adds what is known of single networks, by job.

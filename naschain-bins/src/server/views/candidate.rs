@@ -2,14 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path as UrlPath, State};
-use naschain_consensus::{Event, JobId, Ruling, TrainingPart};
+use naschain_consensus::{Event, JobId, Ruling};
 use naschain_core::Genome;
 use naschain_nsga::CandidateId;
 use naschain_run::{EndedJob, Entry, FrontMember, JobOutcome, ProblemKind, RunSpec, RunState};
 
-use crate::artifacts::candidate::{CandidateView, DisputeStep, ParentView, outcome};
+use crate::artifacts::candidate::{
+    CandidateView, DisputeStep, LineageView, ParentView, PartView, outcome,
+};
 use crate::artifacts::choice::names_of;
-use crate::artifacts::front_model::{FrontModel, read_front};
+use crate::artifacts::front_model::read_front;
 use crate::artifacts::models::retrained_accuracy;
 use crate::artifacts::results::limit_of_guessing;
 use crate::server::app::{App, Reply};
@@ -27,9 +29,13 @@ const PART: usize = 500;
 struct Known {
     genome: Genome,
     ended: Option<EndedJob>,
-    part: Option<TrainingPart>,
+    part: Option<PartView>,
+    /// All jobs of the genome: one, or with rungs one for each part.
+    jobs: Vec<JobId>,
+    has_next: bool,
     /// Job, genome and accuracy.
     parents: Vec<(JobId, Genome, Option<f64>)>,
+    /// At most one more than are listed.
     children: Vec<JobId>,
     front: Vec<FrontMember>,
     /// Whether the seeds of trainings are no secret any more.
@@ -58,7 +64,7 @@ pub(super) async fn candidate(
     };
     let made = tokio::task::spawn_blocking(move || {
         let mut view = view(&app, job, known)?;
-        (view.generation, view.dispute) = (generation, dispute);
+        (view.generation, view.dispute) = (generation, Some(dispute));
         anyhow::Ok(view)
     });
     let view = made.await.map_err(|_| closing())?;
@@ -69,7 +75,11 @@ pub(super) async fn candidate(
 fn known(state: &RunState, job: JobId) -> Option<Known> {
     let genome = state.genome(job)?.clone();
     let search = state.search();
-    let parents = search.parents(CandidateId(job.0));
+    let same = state.genomes().filter(|(_, other)| **other == genome);
+    let jobs: Vec<JobId> = same.map(|(other, _)| other).collect();
+    // The first of them began the network.
+    let first = jobs.first().copied().unwrap_or(job);
+    let parents = search.parents(CandidateId(first.0));
     let parents = parents.filter_map(|CandidateId(parent)| {
         let parent = JobId(parent);
         let result = state.ended_job(parent).and_then(EndedJob::result);
@@ -77,16 +87,21 @@ fn known(state: &RunState, job: JobId) -> Option<Known> {
         Some((parent, state.genome(parent)?.clone(), accuracy))
     });
     let later = state.genomes().map(|(other, _)| other);
-    let later = later.skip_while(|other| *other <= job);
+    let later = later.skip_while(|other| *other <= first);
     let is_child = |other: &JobId| {
         let mut parents = search.parents(CandidateId(other.0));
-        parents.any(|parent| parent.0 == job.0)
+        parents.any(|parent| jobs.contains(&JobId(parent.0)))
     };
     Some(Known {
         ended: state.ended_job(job).cloned(),
-        part: state.part(job),
+        part: state.part(job).map(|part| PartView {
+            from_epoch: part.from_epoch,
+            until_epoch: part.until_epoch,
+        }),
+        has_next: state.genome(JobId(job.0.saturating_add(1))).is_some(),
         parents: parents.collect(),
-        children: later.filter(is_child).take(MAX_CHILDREN).collect(),
+        children: later.filter(is_child).take(MAX_CHILDREN + 1).collect(),
+        jobs,
         front: state.front(),
         is_finished: state.is_finished(),
         genome,
@@ -97,27 +112,38 @@ fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
     let spec = app.coordinator.spec();
     let ended = known.ended.as_ref();
     let mut view = CandidateView::new(spec, job, &known.genome, ended)?;
-    view.part = known.part;
+    (view.part, view.has_next) = (known.part, known.has_next);
+    let is_last = known.jobs.last() == Some(&job);
+    view.other_parts = known.jobs;
+    view.other_parts.retain(|other| *other != job);
     let parents = known.parents.iter();
     let parents = parents.map(|(parent, genome, accuracy)| {
         ParentView::new(spec, (*parent, genome), *accuracy, &known.genome)
     });
-    view.parents = parents.collect();
-    view.children = known.children;
+    let has_more = known.children.len() > MAX_CHILDREN;
+    let mut children = known.children;
+    children.truncate(MAX_CHILDREN);
+    view.lineage = Some(LineageView {
+        parents: parents.collect(),
+        children,
+        has_more,
+    });
     // What the files of an ended run tell, and its seeds, are for those who may read its results.
     let may_read = may_read_results(app);
     let served = app.served.as_ref().filter(|_| may_read);
     let models = served.and_then(|served| read_front(&served.dir).ok());
     let models = models.unwrap_or_default();
-    add_front(&mut view, spec, &known.front, &models);
-    if let Some(model) = models
-        .into_iter()
-        .find(|model| model.genome == known.genome)
-    {
-        view.test_accuracy = Some(model.test_accuracy.percent());
-        view.curve = model.curve;
+    let guessing = app.served.as_ref().and_then(|served| served.guessing());
+    add_front(&mut view, &known.front, limit_of_guessing(spec, guessing));
+    // These are of the whole training, which the last part completes.
+    if is_last {
+        let model = models.into_iter().find(|one| one.genome == known.genome);
+        if let Some(model) = model {
+            view.test_accuracy = Some(model.test_accuracy.percent());
+            view.curve = model.curve;
+        }
+        view.retrained = served.and_then(|served| retrained_accuracy(&served.dir, &known.genome));
     }
-    view.retrained = served.and_then(|served| retrained_accuracy(&served.dir, &known.genome));
     // Before the end, with rungs, the seed is also that of trainings that are to come.
     if let Some(ended) = ended.filter(|_| may_read && known.is_finished) {
         let seed = app.coordinator.training_seed(job, &ended.genome);
@@ -127,14 +153,7 @@ fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
 }
 
 /// Whether it is on the front, and which rules choose it there.
-fn add_front(
-    view: &mut CandidateView,
-    spec: &RunSpec,
-    front: &[FrontMember],
-    models: &[FrontModel],
-) {
-    let guessing = models.iter().find_map(|model| model.guessing_accuracy);
-    let limit = limit_of_guessing(spec, guessing);
+fn add_front(view: &mut CandidateView, front: &[FrontMember], limit: f64) {
     let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
     let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
     view.on_front = front.iter().any(|member| member.job == view.job);
@@ -177,12 +196,16 @@ fn step_of(entry: &Entry, job: JobId, spec: &RunSpec) -> Option<DisputeStep> {
     let steps = spec.rules.referee.as_ref();
     let steps = steps.map_or(0, |referee| referee.steps);
     let text = match ruling {
+        Ruling::Step { step: 0, found } => format!(
+            "the trainings differ from the beginning: the referee computed the initial state itself, and found {}",
+            found.state
+        ),
         Ruling::Step { step, found } => format!(
-            "the referee trained to step {step} of {steps} itself, and found the state {} with the digest chain {}",
-            found.state, found.chain
+            "the trainings first differ after step {step} of {steps}: the referee computed that step itself, from a delivered checkpoint on which they agree, and found the state {}",
+            found.state
         ),
         Ruling::Accuracy { found } => format!(
-            "the referee measured the accuracy of the delivered weights itself, and found {found} %"
+            "the digests are the same: the referee measured the accuracy of the delivered weights itself, and found {found} %"
         ),
         _ => return None,
     };

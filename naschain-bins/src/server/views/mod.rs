@@ -1,6 +1,7 @@
 //! What pages show of a run: its record, a candidate, the miners, and what it has found.
 
 mod candidate;
+mod leases;
 mod miners;
 pub(crate) mod record;
 mod replies;
@@ -19,6 +20,7 @@ pub(super) fn routes(app: App) -> Router {
         .route("/v1/record/seats", get(record::seats))
         .route("/v1/candidates/{job}", get(candidate::candidate))
         .route("/v1/miners", get(miners::miners))
+        .route("/v1/leases", get(leases::leases))
         .route("/v1/result", get(result::result))
         .route("/v1/front/models", get(result::models))
         .route("/v1/models/{genome}/int8", get(result::int8))

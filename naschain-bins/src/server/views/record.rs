@@ -13,7 +13,6 @@ use naschain_consensus::{JobId, MinerId};
 use naschain_run::{ProblemKind, RunState, SeatFilter};
 use serde::Deserialize;
 
-use crate::artifacts::front_model::read_front;
 use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 use crate::clock;
@@ -21,7 +20,7 @@ use crate::coordinator::activity::RunActivity;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::recording::Kept;
-use crate::server::views::replies::{closing, may_read_results};
+use crate::server::views::replies::closing;
 use crate::web::compression::{accepts_gzip, compressed, decompressed, decompressed_len};
 
 /// A response may be as old as this: the events since follow from its cursor.
@@ -64,14 +63,7 @@ async fn facts(app: &App) -> Reply<RunFacts> {
     let mut facts = RunFacts::new(app.coordinator.spec(), &app.title(), networks, true);
     // The search may have been extended.
     facts.generations = generations;
-    let served = app.served.clone().filter(|_| may_read_results(app));
-    let read = move || {
-        let dir = served.as_ref().map(|served| &served.dir);
-        let models = dir.and_then(|dir| read_front(dir).ok()).unwrap_or_default();
-        models.iter().find_map(|model| model.guessing_accuracy)
-    };
-    let guessing = tokio::task::spawn_blocking(read).await;
-    let guessing = guessing.map_err(|_| closing())?;
+    let guessing = app.served.as_ref().and_then(|served| served.guessing());
     facts.guessing_limit = limit_of_guessing(app.coordinator.spec(), guessing);
     facts.was_stopped = !is_finished && app.coordinator.activity() == RunActivity::Ended;
     Ok(facts)

@@ -53,7 +53,7 @@ pub(super) struct ResultView {
 struct NetworkView {
     job: u64,
     genome: Genome,
-    /// The genome with spaces between its phases.
+    /// The genome with a hyphen between its phases.
     shown: String,
     accuracy: f64,
     test_accuracy: Option<f64>,
@@ -82,12 +82,12 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
     let is_over = is_finished || app.coordinator.activity() == RunActivity::Ended;
     let spec = app.coordinator.spec().clone();
     let served = app.served.clone();
+    let guessing = served.as_ref().and_then(|served| served.guessing());
     let dir = app.served.as_ref().map(|served| served.dir.clone());
     let made = tokio::task::spawn_blocking(move || {
         let models = dir.as_deref().map(read_front);
         let models = models.and_then(Result::ok).unwrap_or_default();
-        let measured = models.iter().find_map(|model| model.guessing_accuracy);
-        let limit = limit_of_guessing(&spec, measured);
+        let limit = limit_of_guessing(&spec, guessing);
         let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
         let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
         let network = |member: &FrontMember| {
@@ -95,10 +95,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
             let is_useful = is_useful(&member);
             NetworkView {
                 job: member.job.0,
-                shown: member
-                    .genome
-                    .grouped(spec.space.phase_len())
-                    .replace('-', " "),
+                shown: member.genome.grouped(spec.space.phase_len()),
                 accuracy: member.measurement.accuracy.percent(),
                 test_accuracy: model.map(|model| model.test_accuracy.percent()),
                 params: member.measurement.params,

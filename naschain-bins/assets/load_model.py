@@ -1,0 +1,1 @@
+../../python/load_model.py

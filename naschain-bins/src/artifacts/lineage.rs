@@ -1,0 +1,68 @@
+//! `lineage.json`: from which candidates the search made each one, by job, for those of which it is known.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use naschain_consensus::JobId;
+use naschain_nsga::CandidateId;
+use naschain_run::RunState;
+
+use crate::files::write_whole;
+
+/// The file, in the folder of a run.
+const LINEAGE_FILE: &str = "lineage.json";
+
+/// The parents of each candidate that has any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lineage(BTreeMap<JobId, Vec<JobId>>);
+
+impl Lineage {
+    /// What the search knows.
+    pub(crate) fn of(state: &RunState) -> Lineage {
+        let parents = |job: JobId| {
+            let parents = state.search().parents(CandidateId(job.0));
+            parents.map(|CandidateId(parent)| JobId(parent)).collect()
+        };
+        let all = state.genomes().map(|(job, _)| (job, parents(job)));
+        Lineage(
+            all.filter(|(_, parents): &(_, Vec<JobId>)| !parents.is_empty())
+                .collect(),
+        )
+    }
+
+    /// From which candidates this one was made.
+    pub(crate) fn parents(&self, job: JobId) -> &[JobId] {
+        self.0.get(&job).map_or(&[], Vec::as_slice)
+    }
+
+    /// Which candidates were made from this one.
+    pub(crate) fn children(&self, job: JobId) -> Vec<JobId> {
+        let is_child = |(_, parents): &(&JobId, &Vec<JobId>)| parents.contains(&job);
+        self.0
+            .iter()
+            .filter(is_child)
+            .map(|(child, _)| *child)
+            .collect()
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        let json = serde_json::to_vec(&self.0)?;
+        write_whole(&dir.join(LINEAGE_FILE), &json)
+    }
+}
+
+/// Reads the file; `None` of a run that an earlier version has ended.
+pub(crate) fn read_lineage(dir: &Path) -> Result<Option<Lineage>> {
+    let path = dir.join(LINEAGE_FILE);
+    let context = || format!("cannot read {}", path.display());
+    match std::fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => {
+            let read = serde_json::from_slice(&read.with_context(context)?);
+            Ok(Some(Lineage(read.with_context(context)?)))
+        }
+    }
+}
