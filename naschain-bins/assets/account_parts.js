@@ -1,6 +1,6 @@
 /** What the pages of users and operators share: questions in a dialog, problems, polling, small elements. */
 
-import { byId, bytes, duration, el, page, si } from "./dom.js";
+import { byId, bytes, el, page, si } from "./dom.js";
 
 let questions = 0;
 
@@ -167,8 +167,16 @@ export function copyButton(text, source, label = "Copy") {
   return el("span", { class: "copy" }, button, " ", said);
 }
 
-/** A duration of which tenths of a second are of no interest. */
-export const roughly = (ms) => (ms < 10_000 ? `${Math.max(0, Math.round(ms / 1000))} s` : duration(ms));
+/** A duration as people say it: 6 s, 14 min, 1 h 30 min or 3 days. */
+export function roughly(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  if (hours < 48) return rest ? `${hours} h ${rest} min` : `${hours} h`;
+  return `${Math.round(hours / 24)} days`;
+}
 
 /** FLOPs such as 734 kFLOPs. */
 export const flopsText = (value) => (value < 1000 ? `${Math.round(value)} FLOPs` : `${si(value)}FLOPs`);

@@ -67,8 +67,12 @@ const seedText = () => (isStatic() ? "not in this report" : "shown when the run 
 /** With rungs a network is trained in parts, each of which is a candidate. */
 function partFact(container, { part, other_parts: others, job }) {
   if (!part) return null;
-  const links = others.flatMap((other) => [other < job ? "; before it: " : "; after it: ", candidateLink(container, other, `candidate ${other}`)]);
-  return ["part", [`epochs ${part.from_epoch + 1} to ${part.until_epoch} of the training`, ...links]];
+  const [first, last] = [part.from_epoch + 1, part.until_epoch];
+  const links = (text, jobs) => jobs.flatMap((other, at) => [at ? ", " : `; ${text} `, candidateLink(container, other, `candidate ${other}`)]);
+  return ["part", [
+    `${first === last ? `epoch ${first}` : `epochs ${first} to ${last}`} of the training`,
+    ...links("before:", others.filter((other) => other < job)), ...links("after:", others.filter((other) => other > job)),
+  ]];
 }
 
 function facts(container, candidate) {

@@ -1,6 +1,6 @@
 /** Overlays the fronts and the hypervolumes of several runs. */
 
-import { byId, counted, el, fetchJson, percent, showProblem, table } from "./dom.js";
+import { byId, el, fetchJson, percent, showProblem, table } from "./dom.js";
 import { axis, categories, chart, draw, plain } from "./plot.js";
 import { Record } from "./record.js";
 import { FrontHistory } from "./view_hypervolume.js";
@@ -96,7 +96,7 @@ function showTable(names, curves) {
   const rows = runs.map(({ record }, at) => {
     const front = record.frontRows(Infinity);
     return [
-      names[at], right(whole(record.ended.length)), right(whole(front.length)),
+      el("td", { class: "name-cell" }, names[at]), right(whole(record.ended.length)), right(whole(front.length)),
       right(front.length ? percent(record.accuracy[front[0]]) : "–"), right(curves[at].length ? curves[at].at(-1).share.toFixed(4) : "–"),
     ];
   });

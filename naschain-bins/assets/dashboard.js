@@ -249,7 +249,7 @@ function start() {
     show(new Record(JSON.parse(byId("record").textContent)));
     const { rows } = networksAt(app.record, Infinity);
     const best = app.record.frontRows(Infinity)[0] ?? rows[0];
-    if (app.selected === null && best !== undefined) app.select(app.record.job[best], { isMoved: false });
+    if (app.selected === null && app.view === app.views[0] && best !== undefined) app.select(app.record.job[best], { isMoved: false });
     return;
   }
   const run = page.api.match(/^\/v1\/runs\/(.+)$/)?.[1];

@@ -37,8 +37,15 @@ function access(data) {
   return data.owner === page.user ? "Only you can use it (private)" : `Only ${data.owner} can use it (private)`;
 }
 
-/** Warnings of the genomaster, each once: they may come from the upload and from the data set. */
-const warningsOf = (data) => [...new Set((data.warnings ?? []).map(sentence))];
+/** Small classes are named by the check of the pictures and by the one of searches; the latter says what to do. */
+const SMALL = [/class(es)? (has|have) fewer than \d+ training images/, /^Fewer than \d+ pictures to train with/];
+
+/** The warnings of the genomaster, each once. */
+function warningsOf(data) {
+  const all = [...new Set((data.warnings ?? []).map(sentence))];
+  const isAdvised = all.some((text) => SMALL[1].test(text));
+  return all.filter((text) => !(isAdvised && SMALL[0].test(text)));
+}
 
 function show(data) {
   document.title = `${data.name} · NASChain`;

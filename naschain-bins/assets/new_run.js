@@ -17,7 +17,7 @@ let isNamed = false;
 function count(text) {
   const [, digits, suffix] = text.replaceAll(",", "").match(/^(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?)$/i) ?? [];
   const value = digits && Math.floor(Number(digits) * { "": 1, k: 1e3, m: 1e6, g: 1e9 }[suffix.toLowerCase()]);
-  if (!value || !Number.isSafeInteger(value)) throw new Error(`“${text}” is no number from 1 on. Write one such as 50000, 50k or 1.5M.`);
+  if (!value || !Number.isSafeInteger(value)) throw new Error(`“${text}” is not a positive number. Write one such as 50000, 50k or 1.5M.`);
   return value;
 }
 
@@ -30,7 +30,7 @@ function secondsOf(text) {
   const parts = [...text.matchAll(TIME_PART)];
   const isAll = parts.map(([part]) => part).join("") === text;
   const seconds = Math.round(parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * UNITS[unit[0].toLowerCase()], 0));
-  if (!isAll || !seconds) throw new Error(`“${text}” is no time. Write one such as 8h, 30 min, 90s or 1h 30m.`);
+  if (!isAll || !seconds) throw new Error(`“${text}” is not a time. Write one such as 8h, 30 min, 90s or 1h 30m.`);
   return seconds;
 }
 
@@ -41,7 +41,7 @@ function replication(text) {
 }
 
 function seed(text) {
-  if (!/^\d{1,15}$/.test(text)) throw new Error(`“${text}” is no seed. Write a whole number such as 7.`);
+  if (!/^\d{1,15}$/.test(text)) throw new Error(`“${text}” is not a seed. Write a whole number such as 7.`);
   return Number(text);
 }
 

@@ -98,8 +98,10 @@ const [LAST_BUT_ONE_MS, LAST_MS] = [5_000, 30_000];
 const boundText = (value) => (value >= LAST_MS ? `> ${number(LAST_BUT_ONE_MS)}` : `≤ ${value >= 10 ? number(Math.round(value)) : value}`);
 
 function showRoutes(routes) {
-  const slowest = [...routes].sort((a, b) => isWaiting(a) - isWaiting(b) || b.p99_ms - a.p99_ms || b.requests - a.requests);
-  const rows = slowest.slice(0, MAX_ROUTES).map((route) => [
+  const slowest = [...routes].sort((a, b) => b.p99_ms - a.p99_ms || b.requests - a.requests);
+  const waiting = slowest.filter(isWaiting);
+  const others = slowest.filter((route) => !isWaiting(route)).slice(0, MAX_ROUTES);
+  const rows = [...others, ...waiting].map((route) => [
     rowHead(el("code", {}, route.route), isWaiting(route) ? el("span", { class: "of" }, " (waits for work)") : ""), route.requests,
     numberCell(el("span", { class: route.errors ? "no" : "" }, number(route.errors))),
     numberCell(ms(route.mean_ms)), numberCell(boundText(route.p99_ms)),

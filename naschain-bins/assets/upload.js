@@ -87,8 +87,9 @@ function leftOutList(leftOut) {
   const list = leftOut.slice(0, MAX_LEFT_OUT).map(({ path, reason }) => el("li", {}, el("code", {}, path), `: ${reason}`));
   if (leftOut.length > MAX_LEFT_OUT) list.push(el("li", {}, `and ${number(leftOut.length - MAX_LEFT_OUT)} more`));
   const reasons = [...new Set(leftOut.map(({ reason }) => reason))];
-  const counts = reasons.map((reason) => `${number(leftOut.filter((one) => one.reason === reason).length)} ${reason}`);
-  const text = `${counted(leftOut.length, "file")} will be left out: ${counts.join("; ")}`;
+  const count = (reason) => leftOut.filter((one) => one.reason === reason).length;
+  const counts = reasons.map((reason) => (reasons.length > 1 ? `${reason} (${number(count(reason))})` : reason));
+  const text = `${counted(leftOut.length, "file")} will be left out: ${counts.join(", ")}`;
   return el("details", { class: "notice" }, el("summary", {}, text), el("ul", {}, list));
 }
 
@@ -172,8 +173,7 @@ async function upload() {
     }
     const where = transfer ? "transfer-problem" : "problem";
     if (!transfer) setSending(false);
-    showTrouble(byId(where), problem);
-    markSize(problem);
+    if (!isAboutSize(problem)) showTrouble(byId(where), problem);
     byId("pause").hidden = true;
     if (transfer) byId("interrupted").hidden = true;
     endTransfer();
@@ -182,11 +182,12 @@ async function upload() {
   }
 }
 
-/** Marks the field that a refusal is about. */
-function markSize(problem) {
-  const isSize = problem?.status === 422 && /image.size/.test(problem.detail ?? "");
-  markField(byId("size"), isSize ? "Write a size such as 32, 64x48 or 1x28x28." : null);
-  if (isSize) byId("size").focus();
+/** Whether a refusal is about the image size; then the field itself says so. */
+function isAboutSize(problem) {
+  if (problem.status !== 422 || !/^image_size/.test(problem.detail ?? "")) return false;
+  markField(byId("size"), sentence(problem.detail.replace(/^image_size: /, "")));
+  byId("size").focus();
+  return true;
 }
 
 /** The hint that an upload can go on later. */

@@ -55,6 +55,7 @@ fn page(host: &Host, sender: &Sender, title: &str) -> Page {
     Page {
         user,
         has_accounts: true,
+        is_by_invitation: host.settings.registration == Registration::Invited,
         is_signed: host.auth.hotkey().is_some(),
         is_registration_open: host.settings.registration != Registration::Closed,
         ..Page::new(title)

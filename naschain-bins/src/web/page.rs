@@ -25,6 +25,8 @@ pub(crate) struct Page {
     /// Whether the genomaster has users.
     pub(crate) has_accounts: bool,
     pub(crate) is_registration_open: bool,
+    /// Whether only those who have an invitation may register.
+    pub(crate) is_by_invitation: bool,
     /// Whether the user may change the page's run.
     pub(crate) is_own: bool,
     /// Whether requests of miners have to be signed.
@@ -42,6 +44,7 @@ impl Page {
             user: None,
             has_accounts: false,
             is_registration_open: false,
+            is_by_invitation: false,
             is_own: false,
             is_signed: false,
         }

@@ -223,7 +223,7 @@ fn a_search_stays_within_its_limits() {
     );
     let none = refused(&mut search(&dir.join("none"), &["--params-limit=5"]));
     assert!(
-        none.contains("more than the limits allow (max_params: 5)"),
+        none.contains("the limits allow too little (max_params: 5)"),
         "{none}"
     );
     std::fs::remove_dir_all(dir).unwrap();
