@@ -13,7 +13,7 @@ use naschain_train::Options;
 use tokio::net::TcpListener;
 
 use crate::artifacts::workload::Workload;
-use crate::cli::access_args::{AccessArgs, HOTKEY_FILE};
+use crate::cli::access_args::{AccessArgs, HOTKEY_FILE, Opened};
 use crate::cli::program::print;
 use crate::clock;
 use crate::commands::conclude::{concluded, follow};
@@ -58,13 +58,7 @@ pub(super) async fn serve_home(
     access: &AccessArgs,
 ) -> Result<()> {
     let _held = FolderLock::take(&args.dir)?;
-    let own_hotkey = args.dir.join(HOTKEY_FILE);
-    // Genomasters that share a home have one hotkey, so none of them can make it.
-    let mut opened = if args.shared.store.is_none() || own_hotkey.exists() {
-        access.open_in_home(&own_hotkey)?
-    } else {
-        access.open()?
-    };
+    let mut opened = open_access(&args, access)?;
     let mut reading = tokio::spawn(read_forever(opened.reader.take()));
     let home = Home::open(&args.dir, &args.shared).await?;
     let scheme = ["http", "https"][usize::from(opened.listening.tls.is_some())];
@@ -125,6 +119,17 @@ pub(super) async fn serve_home(
     }
     host.close_all().await?;
     result
+}
+
+/// Reads the files that the flags name, and the hotkey of the home, which is made unless there is one.
+fn open_access(args: &HomeArgs, access: &AccessArgs) -> Result<Opened> {
+    let own_hotkey = args.dir.join(HOTKEY_FILE);
+    // Genomasters that share a home have one hotkey, so none of them can make it.
+    if args.shared.store.is_none() || own_hotkey.exists() {
+        access.open_in_home(&own_hotkey)
+    } else {
+        access.open()
+    }
 }
 
 /// Joins the genomasters that share the home's database, if there is one to share.

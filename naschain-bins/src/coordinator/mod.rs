@@ -173,22 +173,6 @@ impl Coordinator {
         self.shared.unavailable.subscribe()
     }
 
-    /// Sets whether the run goes on.
-    pub fn set_activity(&self, activity: RunActivity) {
-        self.shared.activity.send_replace(activity);
-        self.shared.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Whether the run goes on.
-    pub fn activity(&self) -> RunActivity {
-        *self.shared.activity.borrow()
-    }
-
-    /// The same, with notification of changes.
-    pub fn watch_activity(&self) -> watch::Receiver<RunActivity> {
-        self.shared.activity.subscribe()
-    }
-
     /// The genomaster's metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics

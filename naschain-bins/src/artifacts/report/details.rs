@@ -26,7 +26,7 @@ pub(super) fn details(
 ) -> Result<serde_json::Value> {
     let front: BTreeSet<JobId> = results.front.iter().map(|member| member.job).collect();
     let lineage = read_lineage(&results.dir)?;
-    let known = Known {
+    let known = ReportedRun {
         results,
         record,
         jobs: all.iter().map(|job| (job.job, job)).collect(),
@@ -50,14 +50,14 @@ pub(super) fn details(
 }
 
 /// What details are made of.
-struct Known<'r> {
+struct ReportedRun<'r> {
     results: &'r Results,
     record: &'r RunRecord,
     jobs: BTreeMap<JobId, &'r EndedJob>,
     lineage: Option<&'r Lineage>,
 }
 
-impl Known<'_> {
+impl ReportedRun<'_> {
     fn detail(&self, job: &EndedJob, is_front: bool) -> Result<CandidateView> {
         let (results, spec) = (self.results, &self.results.spec);
         let mut view = CandidateView::new(spec, job.job, &job.genome, Some(job))?;
