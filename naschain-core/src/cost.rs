@@ -38,13 +38,7 @@ impl Architecture {
     /// # Errors
     /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
     pub fn costs(&self) -> Result<Costs, Error> {
-        // 128 bits suffice for the counts of every valid space, so only the final sums are checked.
-        let (mut params, mut flops) = (0, 0);
-        self.for_each_layer(|layer| {
-            params += layer.params;
-            flops += layer.flops;
-        });
-        fitted(params, flops)
+        total(|visit| self.for_each_layer(visit))
     }
 
     /// The layers in the order of a forward pass. Their costs sum up to [`Architecture::costs`].
@@ -70,34 +64,21 @@ impl Architecture {
     /// ```
     pub fn layers(&self) -> Result<Vec<Layer>, Error> {
         self.costs()?;
-        let mut layers = Vec::new();
-        self.for_each_layer(|layer| layers.push(layer));
-        let layers = layers.into_iter().map(|layer| {
-            Ok(Layer {
-                name: format!("{}: {}", layer.place, layer.kind),
-                output: layer.output,
-                costs: fitted(layer.params, layer.flops)?,
-            })
-        });
-        layers.collect()
+        listed(|visit| self.for_each_layer(visit))
     }
 
-    fn for_each_layer(&self, mut visit: impl FnMut(LayerCosts)) {
+    fn for_each_layer(&self, visit: &mut dyn FnMut(LayerCosts<Place>)) {
         for (index, phase) in self.phases.iter().enumerate() {
-            phase_layers(phase, &mut visit);
+            phase_layers(phase, visit);
             if index + 1 < self.phases.len() {
                 let map = map_of(phase);
-                visit(LayerCosts {
-                    place: Place::After(phase.number),
-                    kind: "2x2 max pooling",
-                    output: Shape {
-                        height: map.height / 2,
-                        width: map.width / 2,
-                        ..map
-                    },
-                    params: 0,
-                    flops: elements(map),
-                });
+                let output = Shape {
+                    height: map.height / 2,
+                    width: map.width / 2,
+                    ..map
+                };
+                let place = Place::After(phase.number);
+                visit(pooling(place, "2x2 max pooling", map, output));
             }
         }
         let map = self.phases.last().map_or(self.input, map_of);
@@ -107,13 +88,8 @@ impl Architecture {
             height: 1,
             width: 1,
         };
-        visit(LayerCosts {
-            place: Place::Classifier,
-            kind: "global average pooling",
-            output: vector(map.channels),
-            params: 0,
-            flops: elements(map),
-        });
+        let (place, output) = (Place::Classifier, vector(map.channels));
+        visit(pooling(place, "global average pooling", map, output));
         visit(LayerCosts {
             place: Place::Classifier,
             kind: "linear",
@@ -122,6 +98,35 @@ impl Architecture {
             flops: features * classes,
         });
     }
+}
+
+/// The sum of the costs of all layers, which `for_each` visits.
+pub(crate) fn total<P>(
+    for_each: impl FnOnce(&mut dyn FnMut(LayerCosts<P>)),
+) -> Result<Costs, Error> {
+    // 128 bits suffice for the counts of every valid space, so only the final sums are checked.
+    let (mut params, mut flops) = (0, 0);
+    for_each(&mut |layer| {
+        params += layer.params;
+        flops += layer.flops;
+    });
+    fitted(params, flops)
+}
+
+/// All layers, which `for_each` visits, with their names.
+pub(crate) fn listed<P: fmt::Display>(
+    for_each: impl FnOnce(&mut dyn FnMut(LayerCosts<P>)),
+) -> Result<Vec<Layer>, Error> {
+    let mut layers = Vec::new();
+    for_each(&mut |layer| layers.push(layer));
+    let layers = layers.into_iter().map(|layer| {
+        Ok(Layer {
+            name: format!("{}: {}", layer.place, layer.kind),
+            output: layer.output,
+            costs: fitted(layer.params, layer.flops)?,
+        })
+    });
+    layers.collect()
 }
 
 fn fitted(params: u128, flops: u128) -> Result<Costs, Error> {
@@ -134,12 +139,12 @@ fn fitted(params: u128, flops: u128) -> Result<Costs, Error> {
 
 /// A layer before its name is written: counting must not allocate.
 #[derive(Clone, Copy)]
-struct LayerCosts {
-    place: Place,
-    kind: &'static str,
-    output: Shape,
-    params: u128,
-    flops: u128,
+pub(crate) struct LayerCosts<P> {
+    pub(crate) place: P,
+    pub(crate) kind: &'static str,
+    pub(crate) output: Shape,
+    pub(crate) params: u128,
+    pub(crate) flops: u128,
 }
 
 /// Where a layer is; the first number is the phase's.
@@ -164,7 +169,7 @@ impl fmt::Display for Place {
     }
 }
 
-fn phase_layers(phase: &Phase, visit: &mut impl FnMut(LayerCosts)) {
+fn phase_layers(phase: &Phase, visit: &mut dyn FnMut(LayerCosts<Place>)) {
     let map = map_of(phase);
     let channels = wide(phase.channels);
     let square = channels * channels;
@@ -181,7 +186,7 @@ fn phase_layers(phase: &Phase, visit: &mut impl FnMut(LayerCosts)) {
         layer.flops = 0;
     }
     visit(layer);
-    let joined = |place, inputs: &[usize], visit: &mut dyn FnMut(LayerCosts)| {
+    let joined = |place, inputs: &[usize], visit: &mut dyn FnMut(LayerCosts<Place>)| {
         if inputs.len() > 1 {
             let weights = wide(inputs.len()) * square;
             visit(convolution(place, "1x1 convolution", map, weights));
@@ -199,7 +204,12 @@ fn phase_layers(phase: &Phase, visit: &mut impl FnMut(LayerCosts)) {
 }
 
 /// A convolution without bias.
-fn convolution(place: Place, kind: &'static str, output: Shape, weights: u128) -> LayerCosts {
+pub(crate) fn convolution<P>(
+    place: P,
+    kind: &'static str,
+    output: Shape,
+    weights: u128,
+) -> LayerCosts<P> {
     LayerCosts {
         place,
         kind,
@@ -209,22 +219,46 @@ fn convolution(place: Place, kind: &'static str, output: Shape, weights: u128) -
     }
 }
 
-/// Batch norm and ReLU.
-fn norm_relu(place: Place, output: Shape) -> [LayerCosts; 2] {
-    let norm = LayerCosts {
+/// Batch norm.
+pub(crate) fn norm<P>(place: P, output: Shape) -> LayerCosts<P> {
+    LayerCosts {
         place,
         kind: "batch norm",
         output,
         params: 2 * wide(output.channels),
         flops: 2 * elements(output),
-    };
-    let relu = LayerCosts {
+    }
+}
+
+pub(crate) fn relu<P>(place: P, output: Shape) -> LayerCosts<P> {
+    LayerCosts {
+        place,
         kind: "ReLU",
+        output,
         params: 0,
         flops: elements(output),
-        ..norm
-    };
-    [norm, relu]
+    }
+}
+
+/// Pooling, which is counted by its input.
+pub(crate) fn pooling<P>(
+    place: P,
+    kind: &'static str,
+    input: Shape,
+    output: Shape,
+) -> LayerCosts<P> {
+    LayerCosts {
+        place,
+        kind,
+        output,
+        params: 0,
+        flops: elements(input),
+    }
+}
+
+/// Batch norm and ReLU.
+fn norm_relu(place: Place, output: Shape) -> [LayerCosts<Place>; 2] {
+    [norm(place, output), relu(place, output)]
 }
 
 fn map_of(phase: &Phase) -> Shape {
@@ -235,10 +269,10 @@ fn map_of(phase: &Phase) -> Shape {
     }
 }
 
-fn elements(map: Shape) -> u128 {
+pub(crate) fn elements(map: Shape) -> u128 {
     wide(map.channels) * wide(map.height) * wide(map.width)
 }
 
-fn wide(number: usize) -> u128 {
+pub(crate) fn wide(number: usize) -> u128 {
     number as u128
 }

@@ -29,6 +29,24 @@ pub enum Error {
         /// A description of the space.
         space: String,
     },
+    /// Genes are not as many as their space requires.
+    #[error("the genome has {found} genes; the space needs {expected}")]
+    GeneCount {
+        /// Number of genes.
+        found: usize,
+        /// The number that the space requires.
+        expected: usize,
+    },
+    /// A gene has a value that its space does not have.
+    #[error("gene {position} is {found}; it must be below {choices}")]
+    Gene {
+        /// Its position, counted from 0.
+        position: usize,
+        /// The value found.
+        found: u8,
+        /// Number of values that it may have, from 0.
+        choices: usize,
+    },
     /// A value is out of its range.
     #[error("{name} is {found}; it must be {expected}")]
     OutOfRange {

@@ -1,9 +1,9 @@
-//! Exact comparison of parameters and FLOPs with published counts: `macro_costs.json` was made by the
-//! NSGA-Net reference implementation, `naschain_published_runs.json` is from NASChain's log.
+//! Exact comparison of parameters and FLOPs with published counts: `macro_costs.json` and
+//! `micro_costs.json` were made by the NSGA-Net reference implementation, `naschain_published_runs.json` is from NASChain's log.
 
 use std::collections::BTreeSet;
 
-use naschain_core::{Architecture, Costs, MacroSpace, Purpose, Shape, Stream};
+use naschain_core::{Architecture, Costs, Layer, MacroSpace, MicroSpace, Purpose, Shape, Stream};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -28,16 +28,39 @@ fn costs(case: &Value) -> Costs {
     costs
 }
 
-/// Checks the names and the last shape, too.
-fn sum_of_layers(network: &Architecture) -> Costs {
+fn micro_costs(case: &Value) -> Costs {
+    let number = |value: &Value| value.as_u64().unwrap() as usize;
+    let input = &case["input"];
+    let space = MicroSpace {
+        blocks: number(&case["blocks"]),
+        layers: number(&case["layers"]),
+        input: Shape {
+            channels: number(&input[0]),
+            height: number(&input[1]),
+            width: number(&input[2]),
+        },
+        init_channels: number(&case["init_channels"]),
+        classes: number(&case["classes"]),
+    };
+    let genes = case["genes"].as_array().unwrap().iter();
+    let genes: Vec<u8> = genes.map(|gene| number(gene) as u8).collect();
+    let network = space.decode(&genes).unwrap();
+    let costs = network.costs().unwrap();
     let layers = network.layers().unwrap();
+    assert_eq!(sum_of(&layers, network.classes), costs, "{case}");
+    costs
+}
+
+fn sum_of_layers(network: &Architecture) -> Costs {
+    sum_of(&network.layers().unwrap(), network.classes)
+}
+
+/// Checks the names and the last shape, too.
+fn sum_of(layers: &[Layer], classes: usize) -> Costs {
     let names: BTreeSet<&String> = layers.iter().map(|layer| &layer.name).collect();
     assert_eq!(names.len(), layers.len(), "{names:?}");
     let output = layers.last().unwrap().output;
-    assert_eq!(
-        (output.channels, output.len()),
-        (network.classes, network.classes)
-    );
+    assert_eq!((output.channels, output.len()), (classes, classes));
     Costs {
         params: layers.iter().map(|layer| layer.costs.params).sum(),
         flops: layers.iter().map(|layer| layer.costs.flops).sum(),
@@ -75,6 +98,19 @@ fn costs_equal_the_reference_counter() {
     assert_eq!(cases.len(), 139);
     for case in cases {
         let got = costs(case);
+        assert_eq!(got.params, case["params"].as_u64().unwrap(), "{case}");
+        assert_eq!(got.flops, case["flops"].as_u64().unwrap(), "{case}");
+    }
+}
+
+#[test]
+fn costs_of_cells_equal_the_reference_counter() {
+    let text = include_str!("fixtures/micro_costs.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    let cases = file["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 60);
+    for case in cases {
+        let got = micro_costs(case);
         assert_eq!(got.params, case["params"].as_u64().unwrap(), "{case}");
         assert_eq!(got.flops, case["flops"].as_u64().unwrap(), "{case}");
     }

@@ -94,6 +94,15 @@ impl Design {
         Ok(design)
     }
 
+    /// The design of categories whose labels have these indices, which must be valid.
+    #[cfg(feature = "macro-space")]
+    pub(crate) fn of_categories(indices: &[u8]) -> Self {
+        let values = indices
+            .iter()
+            .map(|index| Value::Category(usize::from(*index)));
+        Design(values.collect())
+    }
+
     /// The values, in the order of the variables.
     pub fn values(&self) -> &[Value] {
         &self.0

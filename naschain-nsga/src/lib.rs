@@ -6,6 +6,8 @@ mod adding;
 mod array;
 mod breeding;
 mod candidate;
+#[cfg(feature = "macro-space")]
+mod cell_space;
 mod config;
 mod crowding;
 mod dedup;
@@ -41,6 +43,8 @@ mod variables;
 pub use candidate::{
     Ask, Candidate, CandidateId, ConstrainedValues, Evaluated, ObjectiveValues, Outcome,
 };
+#[cfg(feature = "macro-space")]
+pub use cell_space::CellSpace;
 pub use config::{Direction, Mode, Objective, Pace, SearchConfig};
 pub use crowding::crowding_distance;
 pub use design::{Design, Value};

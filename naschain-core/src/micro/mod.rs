@@ -1,0 +1,173 @@
+//! The micro search space of NSGA-Net: the cells of a network.
+
+mod cost;
+mod network;
+
+pub use network::{MicroArchitecture, MicroCell, MicroEdge, MicroOperation, Preprocessing};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Shape, Stream};
+
+/// The micro search space of NSGA-Net (Lu et al., GECCO 2019), whose cells are those of NASNet (Zoph et
+/// al., CVPR 2018): a network is a stack of two kinds of cells, each of which has the same genes
+/// wherever it stands.
+///
+/// A normal cell keeps the resolution; a reduction cell halves it and doubles the channels. The cells
+/// after one third and two thirds of the layers are reduction cells. A cell reads the outputs of the two
+/// cells before it, inputs 0 and 1. Each of its blocks applies an operation to each of two inputs, which
+/// are those or earlier blocks (block k, counted from 0, is input k + 2), and adds the results. The
+/// output of the cell are the blocks that no block reads, along channels.
+///
+/// The genes are whole numbers, those of the normal cell and then those of the reduction cell: for each
+/// block the operation and the input on one side, then those on the other ([`MicroSpace::choices`]).
+///
+/// The fields define the meaning of the genes; another one would make another space. So the struct may
+/// be written as a literal.
+///
+/// ```
+/// use naschain_core::MicroSpace;
+/// let space = MicroSpace {
+///     blocks: 2,
+///     layers: 6,
+///     input: "3x32x32".parse()?,
+///     init_channels: 16,
+///     classes: 10,
+/// };
+/// // Both cells: a block of a 3x3 separable convolution and a skip connection, and a block that reads it.
+/// let cell = [3, 0, 2, 1, 3, 2, 2, 0];
+/// let network = space.decode(&[cell, cell].concat())?;
+/// assert_eq!(network.cells[2].outputs, [3]);
+/// let costs = network.costs()?;
+/// assert_eq!((costs.params, costs.flops), (81_786, 17_838_720));
+/// # Ok::<(), naschain_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MicroSpace {
+    /// Blocks of each cell, 1 to 16.
+    pub blocks: usize,
+    /// Number of cells, 1 to 64.
+    pub layers: usize,
+    /// Shape of the input images. Channels are 1 to 4,096; height and width are multiples of what the
+    /// reduction cells divide them by, up to 4,096.
+    pub input: Shape,
+    /// Channels of a block before the first reduction cell, 1 to 4,096.
+    pub init_channels: usize,
+    /// Number of classes, 2 to 65,536.
+    pub classes: usize,
+}
+
+impl MicroSpace {
+    /// Number of genes of one cell: four for each block.
+    pub fn cell_len(&self) -> usize {
+        4 * self.blocks
+    }
+
+    /// Number of genes: those of the normal and of the reduction cell.
+    pub fn genome_len(&self) -> usize {
+        2 * self.cell_len()
+    }
+
+    /// How many values each gene has: it is a whole number from 0 to one less. An operation has one of
+    /// [`MicroOperation::ALL`], an input of block k one of k + 2.
+    pub fn choices(&self) -> Vec<usize> {
+        let block = |block: usize| [MicroOperation::ALL.len(), block + 2].repeat(2);
+        let cell: Vec<usize> = (0..self.blocks).flat_map(block).collect();
+        cell.repeat(2)
+    }
+
+    /// Whether the cell at this place, counted from 0, is a reduction cell.
+    pub fn is_reduction(&self, layer: usize) -> bool {
+        layer == self.layers / 3 || layer == 2 * self.layers / 3
+    }
+
+    /// Checks the ranges of all fields.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] names the first field out of its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        let ranges = [
+            ("blocks", self.blocks, 1, 16),
+            ("layers", self.layers, 1, 64),
+            ("init-channels", self.init_channels, 1, 4096),
+            ("classes", self.classes, 2, 65_536),
+            ("input channels", self.input.channels, 1, 4096),
+            ("input height", self.input.height, 1, 4096),
+            ("input width", self.input.width, 1, 4096),
+        ];
+        for (name, found, least, most) in ranges {
+            if !(least..=most).contains(&found) {
+                let expected = format_args!("a whole number from {least} to {most}");
+                return Err(Error::out_of_range(name, found, expected));
+            }
+        }
+        // Halving an odd side would give the two halves of a factorised reduction different sizes.
+        let reductions = (0..self.layers).filter(|layer| self.is_reduction(*layer));
+        let factor = 1 << reductions.count();
+        for (name, found) in [
+            ("input height", self.input.height),
+            ("input width", self.input.width),
+        ] {
+            if found % factor != 0 {
+                let expected = format_args!("a multiple of {factor} with {} layers", self.layers);
+                return Err(Error::out_of_range(name, found, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the space, and that the genes are one of its genomes.
+    ///
+    /// # Errors
+    /// As [`MicroSpace::validate`]; [`Error::GeneCount`] for another number of genes, and [`Error::Gene`]
+    /// for the first gene that is not one of its [choices](MicroSpace::choices).
+    pub fn check(&self, genes: &[u8]) -> Result<(), Error> {
+        self.validate()?;
+        if genes.len() != self.genome_len() {
+            return Err(Error::GeneCount {
+                found: genes.len(),
+                expected: self.genome_len(),
+            });
+        }
+        let mut choices = genes.iter().zip(self.choices()).enumerate();
+        match choices.find(|(_, (gene, choices))| usize::from(**gene) >= *choices) {
+            None => Ok(()),
+            Some((position, (gene, choices))) => Err(Error::Gene {
+                position,
+                found: *gene,
+                choices,
+            }),
+        }
+    }
+
+    /// Returns random genes of this space, each uniformly distributed.
+    ///
+    /// # Errors
+    /// As [`MicroSpace::validate`].
+    pub fn random_genes(&self, stream: &mut Stream) -> Result<Vec<u8>, Error> {
+        self.validate()?;
+        // At most 17 choices.
+        let gene = |choices: usize| stream.below(choices as u64) as u8;
+        Ok(self.choices().into_iter().map(gene).collect())
+    }
+
+    /// Returns the genes in a form that is equal for genomes whose blocks differ only in the order of
+    /// their two sides, which are added: the smaller pair of operation and input comes first.
+    ///
+    /// # Errors
+    /// As [`MicroSpace::check`].
+    pub fn canonical(&self, genes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.check(genes)?;
+        let mut canonical = genes.to_vec();
+        for block in canonical.chunks_exact_mut(4) {
+            if block[..2] > block[2..] {
+                block.rotate_left(2);
+            }
+        }
+        Ok(canonical)
+    }
+}
+
+#[cfg(test)]
+mod tests;
