@@ -99,6 +99,8 @@ export function startTrying(chosen) {
     const network = chosen();
     if (!network?.has_model || byId("drop").closest("section").hidden) return;
     if (!pictures.length) {
+      asked += 1;
+      fill("answer");
       showTrouble(byId("try-problem"), { detail: "That is no picture. Choose a PNG, JPEG, WebP, GIF or BMP file." });
       return;
     }

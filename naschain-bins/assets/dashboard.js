@@ -1,6 +1,6 @@
 /** The page of a run: its views, which follow the run or a moment of it. Also the static report. */
 
-import { byId, counted, el, fetchJson, isStatic, number, page, percent } from "./dom.js";
+import { byId, counted, duration, el, fetchJson, isStatic, number, page, percent } from "./dom.js";
 import { follow, throttled } from "./live.js";
 import { plotly } from "./plot.js";
 import { Record } from "./record.js";
@@ -104,7 +104,8 @@ function setStatus(state, problem) {
     byId("problem").replaceChildren("This search was deleted, or you may not see it any more. ", el("a", { href: "/" }, "All searches"));
   }
   if (byId("status").dataset.state !== state) app.own?.refresh();
-  const text = problem && problem.status && state !== "gone" ? `${STATES[state]} ${problem.detail}` : STATES[state];
+  const isOver = state === "stopped" && app.record?.facts.time_limit_ms != null && app.record.now >= app.record.facts.time_limit_ms - 1_000;
+  const text = isOver ? `stopped: its time of ${duration(app.record.facts.time_limit_ms)} was over` : problem && problem.status && state !== "gone" ? `${STATES[state]} ${problem.detail}` : STATES[state];
   const status = byId("status");
   if (status.dataset.state === state && status.textContent === text) return;
   status.dataset.state = state;

@@ -38,7 +38,8 @@ export async function follow({ onRecord, onEvents, onStatus }) {
     if (json) {
       const record = new Record(json);
       onRecord(record);
-      await stream(record, { onEvents, onStatus, onOpen: () => { wait = FIRST_WAIT_MS; } });
+      const isRenewed = await stream(record, { onEvents, onStatus, onOpen: () => { wait = FIRST_WAIT_MS; } });
+      if (isRenewed) continue;
       onStatus("reconnecting");
     }
     // With jitter, so that the readers of a genomaster do not all come back at once.
@@ -47,7 +48,10 @@ export async function follow({ onRecord, onEvents, onStatus }) {
   }
 }
 
-/** Adds the events of the stream to the record until the browser gives it up. */
+/**
+ * Adds the events of the stream to the record until the browser gives it up, or until the record has to
+ * be read anew; returns whether it has to.
+ */
 function stream(record, { onEvents, onStatus, onOpen }) {
   return new Promise((closed) => {
     const source = new EventSource(`${page.api}/events?activity=true&after=${encodeURIComponent(record.cursor)}`);
@@ -55,7 +59,11 @@ function stream(record, { onEvents, onStatus, onOpen }) {
       if (record.finished !== null) return record.facts.was_stopped ? "stopped" : "ended";
       return record.isPaused ? "paused" : "live";
     };
-    let waiting = [];
+    const renew = () => {
+      source.close();
+      closed(true);
+    };
+    let [waiting, known] = [[], null];
     const flush = () => {
       const events = waiting;
       waiting = [];
@@ -76,8 +84,7 @@ function stream(record, { onEvents, onStatus, onOpen }) {
       record.apply(event);
       // A search that was extended has other facts, which the record has.
       if (record.facts.generations !== generations) {
-        source.close();
-        closed();
+        renew();
         return;
       }
       // A burst of events, as after a restart, is handed on together.
@@ -85,6 +92,12 @@ function stream(record, { onEvents, onStatus, onOpen }) {
     };
     source.addEventListener("activity", ({ data }) => {
       const activity = JSON.parse(data);
+      // The same again: the search was extended.
+      if (activity === known) {
+        renew();
+        return;
+      }
+      known = activity;
       record.isPaused = activity === "paused";
       if (activity === "ended") record.stop();
       onEvents([]);
@@ -93,8 +106,9 @@ function stream(record, { onEvents, onStatus, onOpen }) {
     source.onerror = () => {
       onStatus("reconnecting");
       // While it is connecting the browser tries again by itself, with the last cursor.
+      known = null;
       if (source.readyState !== EventSource.CLOSED) return;
-      closed();
+      closed(false);
     };
   });
 }

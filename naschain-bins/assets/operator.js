@@ -114,7 +114,7 @@ function showMiners(miners, runs) {
   const sorted = [...miners].sort((a, b) => Number(b.here) - Number(a.here) || a.miner.localeCompare(b.miner));
   const rows = sorted.slice(0, MAX_MINERS).map((miner) => {
     const run = runs.find((one) => one.id === miner.run);
-    const works = run ? runLink(run) : miner.run?.slice(0, 8) ?? "–";
+    const works = run ? runLink(run) : miner.run?.slice(0, 8) ?? "waits for work";
     return [rowHead(el("span", { class: "genome" }, miner.miner)), miner.here ? el("span", { class: "good" }, "there") : "away", works];
   });
   const more = miners.length - rows.length;

@@ -92,8 +92,8 @@ async function drawNetworks(figure, record, t, { rows, controls, selected, cloud
     type, marker: { size: is3d ? 3 : 7, ...(values ? { color: values, colorscale: scale(), cmin: 1, cmax: last } : { color: shade }) },
   }));
   traces.push(...frontTraces(record, front, chosen, axes));
-  // In a replay the axes are those of the whole run, so that points stay where they are.
-  if (t !== Infinity && !isCloud && !is3d) traces.push(extent(networksAt(record, Infinity).rows.filter((row) => chosen.every((axis) => axis.of(row) !== null)), chosen));
+  // The axes are those of the whole run also in a replay, so that points stay where they are.
+  if (!isCloud && !is3d) traces.push(extent(networksAt(record, Infinity).rows.filter((row) => chosen.every((axis) => axis.of(row) !== null)), chosen));
   const row = record.rowOf.get(selected);
   if (row !== undefined && record.isMeasured(row, t)) {
     const ring = { color: is3d ? colour("text") : "rgba(0,0,0,0)", size: is3d ? 8 : 17, symbol: is3d ? "circle-open" : "circle", line: { color: colour("text"), width: 2 } };
@@ -126,7 +126,7 @@ function frontTraces(record, front, chosen, axes) {
 /** A trace that is not seen, so that the axes hold all points of the canvas. */
 function extent(rows, chosen) {
   const ends = chosen.map((axis) => rows.map(axis.of).reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]));
-  return { type: "scatter", mode: "markers", x: ends[0], y: ends[1], marker: { opacity: 0 }, hoverinfo: "skip", showlegend: false };
+  return { type: "scatter", mode: "markers", x: ends[0], y: ends[1], marker: { opacity: 0, size: 17 }, hoverinfo: "skip", showlegend: false };
 }
 
 /** The entry of a group of the canvas in the legend. */
@@ -150,7 +150,7 @@ function layoutOf(chosen, isLog) {
   const [x, y, z] = chosen.map((one) => axis(one.label, { type: isLog && one.isCost ? "log" : "linear" }));
   const layout = { uirevision: [...chosen.map(({ name }) => name), isLog].join(), legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant" } };
   if (!z) return { ...layout, xaxis: x, yaxis: y };
-  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z, camera: { eye: { x: 1.35, y: 1.35, z: 0.9 }, center: { x: 0, y: 0, z: -0.12 } } }, margin: { l: 0, r: 0, t: 44, b: 0 } };
+  return { ...layout, scene: { xaxis: x, yaxis: y, zaxis: z, camera: { eye: { x: 1.35, y: 1.35, z: 0.9 }, center: { x: 0, y: 0, z: -0.2 } } }, margin: { l: 0, r: 0, t: 44, b: 0 } };
 }
 
 /** The points of networks that have values on all axes. */

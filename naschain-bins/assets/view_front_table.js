@@ -36,8 +36,8 @@ function knee({ accuracy, params }, line) {
   const [first, last] = [line[0], line.at(-1)];
   const share = (at, from, to) => (to > from ? (at - from) / (to - from) : 0);
   const height = (row) => share(accuracy[row], accuracy[first], accuracy[last]) - share(params[row], params[first], params[last]);
-  // Of equal ones the smallest.
-  return line.reduce((highest, row) => (height(row) > height(highest) + 1e-9 ? row : highest), first);
+  // Where nothing lies above the line, parameters pay off up to the best; of equal ones above it the smallest.
+  return line.reduce((highest, row) => (height(row) > height(highest) + 1e-9 ? row : highest), last);
 }
 
 /** The tables and the details of the selected candidate. */

@@ -14,7 +14,7 @@ export function progressView(app) {
     el("h2", {}, "Hypervolume"),
     el("div", { class: "controls" }, by.root),
     note.root, figure,
-    el("p", { class: "hint" }, "How much the front dominates of a box: from 100 % accuracy at no cost to 0 % at the parameters and FLOPs of the largest network of the front. Higher is better; where the curve is flat, nothing better was found. When the front gets a larger network, the box grows, and the whole curve is computed again."));
+    el("p", { class: "hint" }, "How much the front dominates of a box: from 100 % accuracy at no cost to 0 % at the parameters and FLOPs of the largest network of the front. Higher is better. Earlier networks that are larger than that count as nothing, and when the front gets a larger network, the whole curve is computed again."));
 
   return {
     name: "progress", title: "Progress", root,

@@ -170,6 +170,12 @@ fn shown(proof: &Proof) -> serde_json::Value {
     fields
 }
 
+/// The seed of all trainings of a run without a secret.
+pub(crate) fn public_seed(spec: &RunSpec) -> Option<String> {
+    let is_public = spec.secret_hash.is_none();
+    is_public.then(|| spec.recipe.seed.to_string())
+}
+
 /// How a job has ended.
 pub(crate) fn outcome(ended: &EndedJob) -> JobOutcome {
     let verdict = &ended.verdict;

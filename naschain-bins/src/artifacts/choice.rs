@@ -108,8 +108,9 @@ fn knee<'m>(line: &[&'m FrontMember]) -> Option<&'m FrontMember> {
         let up = share(accuracy(member), accuracy(first), accuracy(last));
         up - share(size(member), size(first), size(last))
     };
-    // Of equal ones the smallest: `max_by` would take the last.
-    let mut highest = *first;
+    // Where nothing lies above the straight line, parameters pay off up to the best. Of equal ones
+    // above it the smallest: `max_by` would take the last.
+    let mut highest = *last;
     for member in line {
         if height(member) > height(highest) + 1e-9 {
             highest = member;
@@ -149,10 +150,14 @@ mod tests {
         // Doubling from 10 to 20 gains 30 points, from 20 to 40 and 80 one each.
         let points = [(9200, 80), (9100, 40), (9000, 20), (6000, 10)];
         assert_eq!(picked(&points), [Some(80), Some(20), Some(10)]);
-        // On the straight line there is no knee; the smallest is as good as any.
+        // On the straight line parameters pay off up to the best.
         assert_eq!(
             picked(&[(9000, 30), (8000, 20), (7000, 10)]),
-            [Some(30), Some(10), Some(10)]
+            [Some(30), Some(30), Some(10)]
+        );
+        assert_eq!(
+            picked(&[(10000, 2_007), (7667, 467)]),
+            [Some(2_007), Some(2_007), Some(467)]
         );
         // A tiny network that is hardly better than guessing is no knee.
         assert_eq!(
@@ -167,12 +172,12 @@ mod tests {
     fn a_member_that_is_there_for_its_flops_is_no_choice() {
         // 95 parameters and 90 %: on the front for its FLOPs, worse than 80 and 92 % otherwise.
         let points = [(9200, 80), (9000, 95), (6000, 10)];
-        assert_eq!(picked(&points), [Some(80), Some(10), Some(10)]);
+        assert_eq!(picked(&points), [Some(80), Some(80), Some(10)]);
         let front = front(&points);
         let front: Vec<&FrontMember> = front.iter().collect();
-        assert_eq!(names_of(front[0], &front), "best");
+        assert_eq!(names_of(front[0], &front), "best, knee");
         assert_eq!(names_of(front[1], &front), "");
-        assert_eq!(names_of(front[2], &front), "knee, smallest");
+        assert_eq!(names_of(front[2], &front), "smallest");
         assert_eq!(Choice::named("knee"), Some(Choice::Knee));
         assert_eq!(Choice::named("0101"), None);
     }

@@ -37,9 +37,11 @@ impl Lineage {
         self.0.get(&job).map_or(&[], Vec::as_slice)
     }
 
-    /// Which candidates were made from this one.
-    pub(crate) fn children(&self, job: JobId) -> Vec<JobId> {
-        let is_child = |(_, parents): &(&JobId, &Vec<JobId>)| parents.contains(&job);
+    /// Which candidates were made from one of these.
+    pub(crate) fn children(&self, jobs: &[JobId]) -> Vec<JobId> {
+        let is_child = |(_, parents): &(&JobId, &Vec<JobId>)| {
+            parents.iter().any(|parent| jobs.contains(parent))
+        };
         self.0
             .iter()
             .filter(is_child)

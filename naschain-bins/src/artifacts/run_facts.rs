@@ -23,6 +23,8 @@ pub(crate) struct RunFacts {
     population: usize,
     /// Whether the run ended before its search was finished.
     pub(crate) was_stopped: bool,
+    /// The run time after which the run is stopped, if there is one.
+    pub(crate) time_limit_ms: Option<u64>,
     /// Whether the times are milliseconds; otherwise they are numbers of evaluations.
     has_times: bool,
 }
@@ -44,6 +46,7 @@ impl RunFacts {
             generations: spec.search.generations,
             population: spec.search.population,
             was_stopped: false,
+            time_limit_ms: None,
             has_times,
         }
     }

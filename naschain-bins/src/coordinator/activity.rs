@@ -24,6 +24,11 @@ impl Coordinator {
         self.shared.changes.send_modify(|count| *count += 1);
     }
 
+    /// Tells those who watch that what they know of the run is not up to date: its search was extended.
+    pub fn renew_activity(&self) {
+        self.shared.activity.send_modify(|_| ());
+    }
+
     /// Whether the run goes on.
     pub fn activity(&self) -> RunActivity {
         *self.shared.activity.borrow()

@@ -1,6 +1,6 @@
 //! `POST /v1/estimates`: what a search would take, before it begins.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -111,9 +111,9 @@ fn in_words(miners: usize, time_s: Option<f64>) -> String {
         (_, None) => {
             format!("{here} here, whose speed is not known before they have trained a network")
         }
-        (1, Some(time)) => format!("about {} with the miner that is here", about(time)),
+        (1, Some(time)) => format!("roughly {} with the miner that is here", about(time)),
         (_, Some(time)) => format!(
-            "about {} if the {here} that are here work for it alone",
+            "roughly {} if the {here} that are here work for it alone",
             about(time)
         ),
     }
@@ -123,36 +123,47 @@ impl Host {
     /// The number of miners that are here, and the FLOPs that they do in a second together: those whose
     /// speed is not known count as the average of the others.
     async fn miners_here(&self) -> (usize, Option<f64>) {
-        let mut here: BTreeMap<MinerId, Option<f64>> = BTreeMap::new();
-        for run in self.open_runs() {
-            let profiles = |state: Option<&RunState>| {
-                let profiles = state
-                    .map(|state| state.board().profiles())
-                    .unwrap_or_default();
-                let present = profiles.into_iter().filter(|profile| profile.is_present);
-                let present =
-                    present.map(|profile| (profile.name.clone(), profile.flops_per_second));
-                present.collect::<Vec<_>>()
-            };
-            for (miner, rate) in run.coordinator.try_with_state(profiles).await {
-                let known = here.entry(miner).or_default();
-                *known = rate.or(*known);
-            }
-        }
+        let mut here: BTreeSet<MinerId> = self.note_paces().await;
         // Those that wait for work are in no run, or in one that has ended.
-        for miner in self.waiting.here() {
-            here.entry(miner).or_default();
-        }
-        for (miner, rate) in &mut here {
+        here.extend(self.waiting.here());
+        let rates = here.iter().filter_map(|miner| {
             let known = || self.miners.track_record(miner);
             let known = || known().map(|record| record.flops_per_second as f64);
-            *rate = rate.or_else(known).filter(|rate| *rate > 0.0);
-        }
-        let rates: Vec<f64> = here.values().copied().flatten().collect();
+            self.waiting
+                .pace(miner)
+                .or_else(known)
+                .filter(|rate| *rate > 0.0)
+        });
+        let rates: Vec<f64> = rates.collect();
         let average = rates.iter().sum::<f64>() / rates.len() as f64;
         (
             here.len(),
             (!rates.is_empty()).then_some(average * here.len() as f64),
         )
+    }
+
+    /// Notes how fast the miners of open runs are, before these are closed; returns those that are here.
+    pub(super) async fn note_paces(&self) -> BTreeSet<MinerId> {
+        let mut here = BTreeSet::new();
+        for run in self.open_runs() {
+            let read = |state: Option<&RunState>| -> Vec<(MinerId, bool, Option<f64>)> {
+                let profiles = state.map(|state| state.board().profiles());
+                let profiles = profiles.unwrap_or_default().into_iter();
+                let profiles = profiles.map(|one| {
+                    let name = one.name.clone();
+                    (name, one.is_present, one.flops_per_second)
+                });
+                profiles.collect()
+            };
+            for (miner, is_here, pace) in run.coordinator.try_with_state(read).await {
+                if let Some(pace) = pace {
+                    self.waiting.note_pace(miner.clone(), pace);
+                }
+                if is_here {
+                    here.insert(miner);
+                }
+            }
+        }
+        here
     }
 }

@@ -131,6 +131,7 @@ impl Host {
                 if let Err(error) = counting.share_miners(&mut since_s).await {
                     tracing::error!("{error:#}");
                 }
+                counting.note_paces().await;
                 if let Err(error) = counting.count_used().await {
                     tracing::error!("{error:#}");
                 }

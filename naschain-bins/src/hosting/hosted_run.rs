@@ -118,7 +118,9 @@ impl HostedRun {
         (open_access.open_reads, open_access.is_private) = (true, false);
         let reads = shared_auth.for_run(open_access, coordinator.nonces(), known);
         let (name, options) = (stored.name.clone(), of_referee(host.options));
-        let served = Arc::new(ServedRun::new(name, &dir, dataset.clone(), options));
+        let mut served = ServedRun::new(name, &dir, dataset.clone(), options);
+        served.time_limit = time_limit(&stored.settings);
+        let served = Arc::new(served);
         let account = Arc::new(WorkAccount::new(stored.owner.clone(), shares));
         let routes = |auth: Authenticator| {
             let (account, served) = (Some(account.clone()), served.clone());

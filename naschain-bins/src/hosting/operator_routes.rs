@@ -90,9 +90,9 @@ pub(crate) struct OperatedMiner {
     #[schema(value_type = String)]
     miner: MinerId,
     here: bool,
-    /// A run that it works for, or has worked for.
-    #[schema(value_type = String)]
-    run: Digest,
+    /// A run that goes on and that it takes part in; missing where it waits for one.
+    #[schema(value_type = Option<String>)]
+    run: Option<Digest>,
 }
 
 /// How the genomaster is. For administrators.
@@ -128,9 +128,12 @@ pub(super) async fn operator(
     let metrics = here.iter().map(|run| run.coordinator.metrics());
     let routes = RouteTimes::of(metrics.chain([&host.metrics]));
     for miner in host.waiting.here() {
-        if let Some(known) = miners.get_mut(&miner) {
-            known.here = true;
-        }
+        let known = miners.entry(miner.clone()).or_insert(OperatedMiner {
+            miner,
+            here: true,
+            run: None,
+        });
+        known.here = true;
     }
     Ok(Json(OperatorView {
         version: env!("CARGO_PKG_VERSION"),
@@ -170,11 +173,17 @@ async fn operated(
     let Some(open) = opened else {
         return view;
     };
+    let is_open = run.status.is_open();
     let read = |state: Option<&RunState>| {
         let state = state?;
         let board = state.board();
         (view.open_jobs, view.open_leases) = (Some(board.open_jobs()), Some(board.active_leases()));
         (view.journal_events, view.progress) = (Some(state.events()), Some(work_done(state)));
+        if !is_open {
+            // What is left of a run that was stopped is dropped.
+            (view.open_jobs, view.open_leases) = (Some(0), Some(0));
+            return None;
+        }
         let present = board.miners();
         Some(
             present
@@ -191,10 +200,10 @@ async fn operated(
         let known = miners.entry(miner.clone()).or_insert(OperatedMiner {
             miner,
             here,
-            run: run.id,
+            run: Some(run.id),
         });
         if here && !known.here {
-            (known.here, known.run) = (true, run.id);
+            (known.here, known.run) = (true, Some(run.id));
         }
     }
     view.here = true;

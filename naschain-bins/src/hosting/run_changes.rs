@@ -128,6 +128,7 @@ pub(super) async fn extend(
         .coordinator
         .handle(Event::Extend { generations }, None);
     extended.await?;
+    hosted.coordinator.renew_activity();
     Ok(StatusCode::NO_CONTENT)
 }
 

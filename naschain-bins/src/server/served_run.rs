@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use naschain_core::Accuracy;
 use naschain_train::{Dataset, Options};
@@ -22,6 +23,8 @@ pub(crate) struct ServedRun {
     /// What has happened in it, for all its routes.
     pub(crate) recording: Arc<Recording>,
     pub(super) programs: Arc<MinerPrograms>,
+    /// The time after which the run is stopped.
+    pub(crate) time_limit: Option<Duration>,
 }
 
 impl ServedRun {
@@ -38,6 +41,7 @@ impl ServedRun {
             options,
             recording: Arc::default(),
             programs: Arc::default(),
+            time_limit: None,
         }
     }
 

@@ -8,7 +8,7 @@ use naschain_consensus::JobId;
 use naschain_core::Genome;
 use naschain_run::{EndedJob, RunRecord};
 
-use crate::artifacts::candidate::{CandidateView, LineageView, ParentView, PartView};
+use crate::artifacts::candidate::{CandidateView, LineageView, ParentView, PartView, public_seed};
 use crate::artifacts::choice::names_of;
 use crate::artifacts::lineage::{Lineage, read_lineage};
 use crate::artifacts::models::retrained_accuracy;
@@ -67,6 +67,7 @@ impl ReportedRun<'_> {
             .filter(|other| other.genome == job.genome);
         let jobs: Vec<JobId> = same.map(|other| other.job).collect();
         view.generation = self.record.generation_of(job.job);
+        view.training_seed = public_seed(spec);
         view.on_front = is_front;
         view.picks = picks(results, job.job);
         if !spec.search.rungs.is_empty() {
@@ -84,17 +85,20 @@ impl ReportedRun<'_> {
             view.curve = model.map_or_else(Vec::new, |model| model.curve.clone());
             view.retrained = retrained_accuracy(&results.dir, &job.genome);
         }
-        let first = jobs.first().copied().unwrap_or(job.job);
         view.lineage = self
             .lineage
-            .map(|lineage| self.family(lineage, first, &job.genome));
+            .map(|lineage| self.family(lineage, &jobs, &job.genome));
         view.other_parts = jobs;
         view.other_parts.retain(|other| *other != job.job);
         Ok(view)
     }
 
-    fn family(&self, lineage: &Lineage, first: JobId, genome: &Genome) -> LineageView {
-        let parents = lineage.parents(first).iter();
+    fn family(&self, lineage: &Lineage, jobs: &[JobId], genome: &Genome) -> LineageView {
+        // The first of them began the network.
+        let parents = jobs
+            .first()
+            .map_or(&[][..], |first| lineage.parents(*first));
+        let parents = parents.iter();
         let parents = parents.filter_map(|parent| {
             let ended = self.jobs.get(parent)?;
             let accuracy = ended.result().map(|measured| measured.accuracy.percent());
@@ -108,7 +112,7 @@ impl ReportedRun<'_> {
         });
         LineageView {
             parents: parents.collect(),
-            children: lineage.children(first),
+            children: lineage.children(jobs),
             has_more: false,
         }
     }

@@ -8,7 +8,7 @@ use naschain_nsga::CandidateId;
 use naschain_run::{EndedJob, Entry, FrontMember, JobOutcome, ProblemKind, RunSpec, RunState};
 
 use crate::artifacts::candidate::{
-    CandidateView, DisputeStep, LineageView, ParentView, PartView, outcome,
+    CandidateView, DisputeStep, LineageView, ParentView, PartView, outcome, public_seed,
 };
 use crate::artifacts::choice::names_of;
 use crate::artifacts::front_model::read_front;
@@ -144,10 +144,11 @@ fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
         }
         view.retrained = served.and_then(|served| retrained_accuracy(&served.dir, &known.genome));
     }
+    view.training_seed = public_seed(spec);
     // Before the end, with rungs, the seed is also that of trainings that are to come.
     if let Some(ended) = ended.filter(|_| may_read && known.is_finished) {
         let seed = app.coordinator.training_seed(job, &ended.genome);
-        view.training_seed = seed.map(|seed| seed.to_string());
+        view.training_seed = seed.map(|seed| seed.to_string()).or(view.training_seed);
     }
     Ok(view)
 }

@@ -65,6 +65,8 @@ async fn facts(app: &App) -> Reply<RunFacts> {
     facts.generations = generations;
     let guessing = app.served.as_ref().and_then(|served| served.guessing());
     facts.guessing_limit = limit_of_guessing(app.coordinator.spec(), guessing);
+    let limit = app.served.as_ref().and_then(|served| served.time_limit);
+    facts.time_limit_ms = limit.and_then(|limit| u64::try_from(limit.as_millis()).ok());
     facts.was_stopped = !is_finished && app.coordinator.activity() == RunActivity::Ended;
     Ok(facts)
 }
