@@ -1,9 +1,6 @@
 //! Whether a run goes on, as its owner decides; the journal has nothing of it.
 
 use serde::Serialize;
-use tokio::sync::watch;
-
-use crate::coordinator::Coordinator;
 
 /// Whether a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,27 +12,4 @@ pub enum RunActivity {
     Paused,
     /// No jobs are handed out any more, whether the search is finished or not.
     Ended,
-}
-
-impl Coordinator {
-    /// Sets whether the run goes on.
-    pub fn set_activity(&self, activity: RunActivity) {
-        self.shared.activity.send_replace(activity);
-        self.shared.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Tells those who watch that what they know of the run is not up to date: its search was extended.
-    pub fn renew_activity(&self) {
-        self.shared.activity.send_modify(|_| ());
-    }
-
-    /// Whether the run goes on.
-    pub fn activity(&self) -> RunActivity {
-        *self.shared.activity.borrow()
-    }
-
-    /// The same, with notification of changes.
-    pub fn watch_activity(&self) -> watch::Receiver<RunActivity> {
-        self.shared.activity.subscribe()
-    }
 }

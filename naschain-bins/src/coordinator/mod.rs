@@ -15,6 +15,7 @@ mod join_counts;
 mod leader;
 pub(crate) mod metrics;
 pub(crate) mod pages;
+mod pausing;
 mod progress;
 mod questions;
 pub(crate) mod received;
