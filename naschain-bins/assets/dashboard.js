@@ -68,6 +68,8 @@ async function drawAll() {
     byId("problem").hidden = false;
     byId("problem").textContent = problem.detail ?? problem.message;
   }
+  // A run without results draws nothing, but soon will. A failure is told by the first chart.
+  plotly().catch(() => {});
 }
 
 function summarise(record, t) {
@@ -259,8 +261,6 @@ function start() {
     ...(run ? [el("a", { class: "button", href: `/compare?run=${run}` }, "Compare with other runs")] : []));
   setStatus("loading");
   if (run && "own" in page) showOwnActions();
-  // While the record is on its way the browser has nothing else to do. A failure is told by the chart.
-  plotly().catch(() => {});
   follow({ onRecord: show, onEvents: added, onStatus: setStatus });
   setInterval(tick, TICK_MS);
 }

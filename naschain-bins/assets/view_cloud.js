@@ -117,15 +117,23 @@ export class Cloud {
 
   /**
    * Paints the points and their axes before the charting library is there, about where it will have them:
-   * running the library takes longer than all else. `titles` are those of the axes.
+   * running the library takes longer than all else. `titles` are those of the axes. Ends when they are on
+   * the screen.
    */
-  preview(titles) {
+  async preview(titles) {
     if (this.figure._fullLayout || this.points === null) return;
     const { clientWidth: width, clientHeight: height } = this.figure;
     const axis = (values, offset, length) => ({ type: "linear", range: padded(values), _offset: offset, _length: length });
     const layout = { width, height, xaxis: axis(this.points.x, 60, width - 76), yaxis: axis(this.points.y, 44, height - 104) };
     this.paint(layout);
     drawAxes(this.stack.canvas.getContext("2d"), layout, titles);
+    // The frame after the next one begins when the next one is shown. A hidden page has no frames.
+    const frame = () => new Promise((shown) => {
+      requestAnimationFrame(shown);
+      setTimeout(shown, 100);
+    });
+    await frame();
+    await frame();
   }
 
   paint(layout = this.figure._fullLayout) {

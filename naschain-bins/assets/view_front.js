@@ -100,7 +100,7 @@ async function drawNetworks(figure, record, t, { rows, controls, selected, cloud
     traces.push(trace(record, "selected", [row], chosen, { type, marker: ring, hoverinfo: "skip", hovertemplate: undefined }));
   }
   cloud.set(isCloud ? pointsOf(groups, chosen, last) : null);
-  if (!controls.log.value) cloud.preview(chosen.map(({ label }) => label));
+  if (!controls.log.value) await cloud.preview(chosen.map(({ label }) => label));
   await draw(figure, traces, layoutOf(chosen, controls.log.value));
   cloud.attach();
 }
