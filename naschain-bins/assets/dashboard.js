@@ -258,7 +258,7 @@ function start() {
   const run = page.api.match(/^\/v1\/runs\/(.+)$/)?.[1];
   byId("actions").append(
     el("a", { class: "button", href: `${page.base ?? ""}/choose` }, "Choose a network"),
-    ...(run ? [el("a", { class: "button", href: `/compare?run=${run}` }, "Compare with other runs")] : []));
+    ...(run ? [el("a", { class: "button", href: `/compare?run=${run}` }, "Compare with other searches")] : []));
   setStatus("loading");
   if (run && "own" in page) showOwnActions();
   follow({ onRecord: show, onEvents: added, onStatus: setStatus });
