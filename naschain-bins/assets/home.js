@@ -1,6 +1,7 @@
 /** The first page: the searches that the user may see, and what to do with them. */
 
 import { byId, el, fetchJson, page, percent, send, table } from "./dom.js";
+import { CHANGES } from "./run_actions.js";
 import { busy, confirmed, fill, numberCell, numbersRight, patience, quietHead, reveal, roughly, say, showTrouble, stacked, whileVisible } from "./account_parts.js";
 
 const POLL_MS = 5_000;
@@ -22,17 +23,9 @@ let older = [];
 let next = null;
 let shown = "";
 
-/** What the buttons of a search do; `ask` is the question before it. */
+/** What the buttons of a search do. */
 const ACTIONS = {
-  pause: { label: "Pause", states: ["running"], done: "paused" },
-  resume: { label: "Resume", states: ["paused"], done: "goes on" },
-  stop: {
-    label: "Stop", states: ["running", "paused"], done: "is being stopped",
-    ask: (name) => ({
-      title: `Stop ${name}?`, action: "Stop it",
-      text: "It ends with the networks that it has found so far, and cannot go on afterwards. To interrupt it for a while, pause it.",
-    }),
-  },
+  ...CHANGES,
   delete: {
     label: "Delete", states: ["running", "paused", "stopped", "finished"], done: "deleted",
     ask: (name) => ({

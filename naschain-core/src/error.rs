@@ -106,6 +106,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Checks that each number is within its range, given as name, number, least and most.
+    pub(crate) fn check_ranges(ranges: &[(&'static str, usize, usize, usize)]) -> Result<(), Self> {
+        for &(name, found, least, most) in ranges {
+            if !(least..=most).contains(&found) {
+                let expected = format_args!("a whole number from {least} to {most}");
+                return Err(Error::out_of_range(name, found, expected));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns an [`Error::OutOfRange`] with the texts of these values.
     pub fn out_of_range(
         name: &'static str,

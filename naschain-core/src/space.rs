@@ -126,7 +126,7 @@ impl MacroSpace {
     /// [`Error::OutOfRange`] names the first field out of its range. [`Error::InputTooSmall`] names the
     /// first phase without pixels.
     pub fn validate(&self) -> Result<(), Error> {
-        let ranges = [
+        Error::check_ranges(&[
             ("phases", self.phases, 1, 10),
             ("nodes", self.nodes, 2, 32),
             ("init-channels", self.init_channels, 1, 4096),
@@ -134,13 +134,7 @@ impl MacroSpace {
             ("input channels", self.input.channels, 1, 4096),
             ("input height", self.input.height, 1, 4096),
             ("input width", self.input.width, 1, 4096),
-        ];
-        for (name, found, least, most) in ranges {
-            if !(least..=most).contains(&found) {
-                let expected = format_args!("a whole number from {least} to {most}");
-                return Err(Error::out_of_range(name, found, expected));
-            }
-        }
+        ])?;
         let mut side = self.input.height.min(self.input.width);
         for phase in 1..=self.phases {
             // The first convolution has no padding and removes a border of one pixel; each later phase

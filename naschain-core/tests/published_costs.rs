@@ -7,17 +7,24 @@ use naschain_core::{Architecture, Costs, Layer, MacroSpace, MicroSpace, Purpose,
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn costs(case: &Value) -> Costs {
-    let number = |value: &Value| value.as_u64().unwrap() as usize;
+fn number(value: &Value) -> usize {
+    value.as_u64().unwrap() as usize
+}
+
+fn input_of(case: &Value) -> Shape {
     let input = &case["input"];
+    Shape {
+        channels: number(&input[0]),
+        height: number(&input[1]),
+        width: number(&input[2]),
+    }
+}
+
+fn costs(case: &Value) -> Costs {
     let space = MacroSpace {
         phases: number(&case["phases"]),
         nodes: number(&case["nodes_per_phase"]),
-        input: Shape {
-            channels: number(&input[0]),
-            height: number(&input[1]),
-            width: number(&input[2]),
-        },
+        input: input_of(case),
         init_channels: number(&case["init_channels"]),
         classes: number(&case["classes"]),
     };
@@ -29,16 +36,10 @@ fn costs(case: &Value) -> Costs {
 }
 
 fn micro_costs(case: &Value) -> Costs {
-    let number = |value: &Value| value.as_u64().unwrap() as usize;
-    let input = &case["input"];
     let space = MicroSpace {
         blocks: number(&case["blocks"]),
         layers: number(&case["layers"]),
-        input: Shape {
-            channels: number(&input[0]),
-            height: number(&input[1]),
-            width: number(&input[2]),
-        },
+        input: input_of(case),
         init_channels: number(&case["init_channels"]),
         classes: number(&case["classes"]),
     };

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use naschain_consensus::JobId;
-use naschain_nsga::CandidateId;
 use naschain_run::RunState;
 
 use crate::files::write_whole;
@@ -21,11 +20,8 @@ pub(crate) struct Lineage(BTreeMap<JobId, Vec<JobId>>);
 impl Lineage {
     /// What the search knows.
     pub(crate) fn of(state: &RunState) -> Lineage {
-        let parents = |job: JobId| {
-            let parents = state.search().parents(CandidateId(job.0));
-            parents.map(|CandidateId(parent)| JobId(parent)).collect()
-        };
-        let all = state.genomes().map(|(job, _)| (job, parents(job)));
+        let all = state.genomes();
+        let all = all.map(|(job, _)| (job, state.parents(job).collect()));
         Lineage(
             all.filter(|(_, parents): &(_, Vec<JobId>)| !parents.is_empty())
                 .collect(),

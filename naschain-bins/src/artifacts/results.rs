@@ -112,10 +112,14 @@ impl Results {
 
     /// The networks of the front that are better than guessing, most accurate first.
     pub(crate) fn useful_front(&self) -> Vec<&FrontMember> {
-        let limit = self.guessing_limit();
-        let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
-        self.front.iter().filter(is_useful).collect()
+        useful_members(&self.front, self.guessing_limit())
     }
+}
+
+/// The networks that are more accurate than `limit` percent.
+pub(crate) fn useful_members(front: &[FrontMember], limit: f64) -> Vec<&FrontMember> {
+    let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
+    front.iter().filter(is_useful).collect()
 }
 
 /// The accuracy of guessing in percent: as measured, or that of classes of the same size.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::artifacts::results::limit_of_guessing;
 
 /// What does not change in a run.
-#[derive(Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 pub(crate) struct RunFacts {
     title: String,
     run: Digest,

@@ -58,8 +58,8 @@ pub(crate) struct HostedRun {
     status: Mutex<RunStatus>,
     /// When it was created, in seconds since 1970.
     pub(super) created_s: i64,
-    /// After this time it ends.
-    pub(super) time_limit: Option<Duration>,
+    /// What its pages show, and the time after which it ends.
+    pub(super) served: Arc<ServedRun>,
     /// When somebody asked for it last.
     used: Mutex<Instant>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -132,7 +132,7 @@ impl HostedRun {
             id: stored.id,
             owner: stored.owner,
             created_s: stored.created_s,
-            time_limit: time_limit(&stored.settings),
+            served: served.clone(),
             name: stored.name,
             signed: routes(auth),
             open: routes(reads),

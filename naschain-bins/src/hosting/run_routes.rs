@@ -6,13 +6,12 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use naschain_core::Digest;
-use naschain_run::{FrontMember, ProblemKind, RunState};
+use naschain_run::{ProblemKind, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::artifacts::extent::work_done;
-use crate::artifacts::front::guessing_accuracy;
-use crate::artifacts::results::limit_of_guessing;
+use crate::artifacts::results::{limit_of_guessing, useful_members};
 use crate::home::runs::{RunFilter, RunSettings, RunStatus, StoredRun};
 use crate::hosting::caller::{Sender, run_named, trouble};
 use crate::hosting::host::Host;
@@ -121,14 +120,8 @@ fn progress(state: &RunState, limit: f64) -> RunProgress {
         total: state.max_jobs(),
         text: work_done(state),
         best_percent: best.map(|measured| measured.accuracy.percent()),
-        front: useful(&state.front(), limit),
+        front: useful_members(&state.front(), limit).len(),
     }
-}
-
-/// How many networks are better than guessing.
-fn useful(front: &[FrontMember], limit: f64) -> usize {
-    let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
-    front.iter().filter(is_useful).count()
 }
 
 /// Lists the public runs and the user's own, the newest first; an administrator's list has all.
@@ -182,8 +175,7 @@ pub(super) async fn show(
         .opened(stored.clone())
         .await
         .map_err(|error| trouble(&error))?;
-    let guessing = guessing_accuracy(&hosted.dataset).ok().flatten();
-    let limit = limit_of_guessing(hosted.coordinator.spec(), guessing);
+    let limit = limit_of_guessing(hosted.coordinator.spec(), hosted.served.guessing);
     let progress = |state: Option<&RunState>| state.map(|state| progress(state, limit));
     let progress = hosted.coordinator.try_with_state(progress).await;
     let mut info = RunInfo::new(stored);

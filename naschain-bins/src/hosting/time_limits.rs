@@ -13,7 +13,7 @@ const RETRY: Duration = Duration::from_secs(10);
 impl Host {
     /// Stops a run when its time is over, which may have been while no genomaster was there.
     pub(super) async fn end_in_time(self: Arc<Host>, hosted: Arc<HostedRun>) {
-        let Some(limit) = hosted.time_limit else {
+        let Some(limit) = hosted.served.time_limit else {
             return;
         };
         let elapsed_s = u64::try_from(now_s() - hosted.created_s).unwrap_or(0);

@@ -6,6 +6,7 @@ use axum::extract::{FromRef, State};
 use naschain_consensus::MinerId;
 use tokio::sync::Mutex;
 
+use crate::artifacts::results::limit_of_guessing;
 use crate::coordinator::Coordinator;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
@@ -69,6 +70,12 @@ impl App {
             || self.coordinator.spec().data.name.clone(),
             |served| served.title.clone(),
         )
+    }
+
+    /// The accuracy in percent that a network has to exceed to have learnt anything.
+    pub(crate) fn guessing_limit(&self) -> f64 {
+        let guessing = self.served.as_ref().and_then(|served| served.guessing);
+        limit_of_guessing(self.coordinator.spec(), guessing)
     }
 
     /// Whether a miner has joined and not lost its place.

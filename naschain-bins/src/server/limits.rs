@@ -104,7 +104,7 @@ pub(crate) fn max_body_bytes(route: &str) -> usize {
         // Settings and an allow-list.
         "/v1/runs" | "/v1/uploads" => MAX_PART_BYTES,
         // Names and passwords.
-        "/v1/users" | "/v1/tokens" | "/v1/session" | "/v1/account" => 8 * 1024,
+        "/v1/users" | "/v1/tokens" | "/v1/session" => 8 * 1024,
         // A genome of at most 8,192 characters and three numbers.
         "/finish_job" => MAX_BODY_BYTES,
         _ => 1024,

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use naschain_run::{PublicEvent, RunRecord};
 use tokio::sync::Mutex;
 
+use crate::artifacts::run_facts::RunFacts;
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::pages::PublishedEntry;
@@ -20,8 +21,17 @@ pub(crate) struct Kept {
     pub(super) record: RunRecord,
     /// The number of the last entry of the journal that it has.
     pub(super) last: u64,
-    /// The response that was made of it, for which `last`, and when.
-    pub(super) response: Option<(u64, Instant, Bytes)>,
+    /// The response that was made of it.
+    pub(super) response: Option<RecordResponse>,
+}
+
+/// A response, and what it was made of.
+pub(super) struct RecordResponse {
+    pub(super) last: u64,
+    pub(super) made: Instant,
+    /// A stop and an extension change these, but add nothing to the record.
+    pub(super) facts: RunFacts,
+    pub(super) bytes: Bytes,
 }
 
 impl Recording {

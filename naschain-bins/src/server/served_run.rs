@@ -23,6 +23,8 @@ pub(crate) struct ServedRun {
     /// What has happened in it, for all its routes.
     pub(crate) recording: Arc<Recording>,
     pub(super) programs: Arc<MinerPrograms>,
+    /// The accuracy of guessing on the test images.
+    pub(crate) guessing: Option<Accuracy>,
     /// The time after which the run is stopped.
     pub(crate) time_limit: Option<Duration>,
 }
@@ -37,17 +39,13 @@ impl ServedRun {
         ServedRun {
             title,
             dir: dir.to_owned(),
+            guessing: guessing_accuracy(&dataset).ok().flatten(),
             dataset,
             options,
             recording: Arc::default(),
             programs: Arc::default(),
             time_limit: None,
         }
-    }
-
-    /// The accuracy of guessing on the test images.
-    pub(crate) fn guessing(&self) -> Option<Accuracy> {
-        guessing_accuracy(&self.dataset).ok().flatten()
     }
 
     pub(super) fn data_name(&self) -> String {

@@ -87,7 +87,7 @@ impl MicroSpace {
     /// # Errors
     /// [`Error::OutOfRange`] names the first field out of its range.
     pub fn validate(&self) -> Result<(), Error> {
-        let ranges = [
+        Error::check_ranges(&[
             ("blocks", self.blocks, 1, 16),
             ("layers", self.layers, 1, 64),
             ("init-channels", self.init_channels, 1, 4096),
@@ -95,13 +95,7 @@ impl MicroSpace {
             ("input channels", self.input.channels, 1, 4096),
             ("input height", self.input.height, 1, 4096),
             ("input width", self.input.width, 1, 4096),
-        ];
-        for (name, found, least, most) in ranges {
-            if !(least..=most).contains(&found) {
-                let expected = format_args!("a whole number from {least} to {most}");
-                return Err(Error::out_of_range(name, found, expected));
-            }
-        }
+        ])?;
         // Halving an odd side would give the two halves of a factorised reduction different sizes.
         let reductions = (0..self.layers).filter(|layer| self.is_reduction(*layer));
         let factor = 1 << reductions.count();

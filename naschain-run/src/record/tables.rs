@@ -27,6 +27,21 @@ pub struct MinerCounts {
     pub agreed_in_a_row: u64,
 }
 
+impl MinerCounts {
+    /// Counts an answer of a job that has ended.
+    pub fn judge(&mut self, row: &Row, is_rewarded: bool) {
+        if is_rewarded {
+            self.agreed += 1;
+            self.agreed_in_a_row += 1;
+            return;
+        }
+        let has_failed = matches!(row, Row::Failed(_));
+        self.failed += u64::from(has_failed);
+        self.rejected += u64::from(!has_failed);
+        self.agreed_in_a_row = 0;
+    }
+}
+
 /// A candidate of the search, that is, a job.
 #[derive(Clone, Debug)]
 pub(super) struct CandidateRow {
@@ -355,22 +370,12 @@ impl RunRecord {
             let judged = rows
                 .iter()
                 .find(|judged| self.miner_numbers.get(&judged.miner) == Some(&row.miner));
-            let counts = &mut self.counts[row.miner as usize];
-            row.outcome = match judged {
-                Some(judged) if judged.agreed => {
-                    counts.agreed += 1;
-                    counts.agreed_in_a_row += 1;
-                    SeatOutcome::Agreed
-                }
-                Some(judged) => {
-                    let has_failed = matches!(judged.row, Row::Failed(_));
-                    counts.failed += u64::from(has_failed);
-                    counts.rejected += u64::from(!has_failed);
-                    counts.agreed_in_a_row = 0;
-                    SeatOutcome::Rejected
-                }
-                None => SeatOutcome::Released,
+            let Some(judged) = judged else {
+                row.outcome = SeatOutcome::Released;
+                continue;
             };
+            self.counts[row.miner as usize].judge(&judged.row, judged.agreed);
+            row.outcome = [SeatOutcome::Rejected, SeatOutcome::Agreed][usize::from(judged.agreed)];
         }
     }
 }

@@ -79,6 +79,12 @@ impl RunState {
         budget.unwrap_or(self.spec.recipe.epochs)
     }
 
+    /// The candidates from which the search made that of a job, as far as it is known.
+    pub fn parents(&self, job: JobId) -> impl Iterator<Item = JobId> {
+        let parents = self.parts.search.parents(CandidateId(job.0));
+        parents.map(|CandidateId(parent)| JobId(parent))
+    }
+
     /// The epochs that a job trains, in a run with rungs.
     pub fn part(&self, job: JobId) -> Option<TrainingPart> {
         let id = CandidateId(job.0);

@@ -26,9 +26,15 @@ pub(super) fn details(
 ) -> Result<serde_json::Value> {
     let front: BTreeSet<JobId> = results.front.iter().map(|member| member.job).collect();
     let lineage = read_lineage(&results.dir)?;
+    let mut parts: BTreeMap<&Genome, Vec<JobId>> = BTreeMap::new();
+    for job in all {
+        parts.entry(&job.genome).or_default().push(job.job);
+    }
+    parts.values_mut().for_each(|jobs| jobs.sort_unstable());
     let known = ReportedRun {
         results,
         record,
+        parts,
         jobs: all.iter().map(|job| (job.job, job)).collect(),
         lineage: lineage.as_ref(),
     };
@@ -54,6 +60,8 @@ struct ReportedRun<'r> {
     results: &'r Results,
     record: &'r RunRecord,
     jobs: BTreeMap<JobId, &'r EndedJob>,
+    /// The jobs of each genome, in their order.
+    parts: BTreeMap<&'r Genome, Vec<JobId>>,
     lineage: Option<&'r Lineage>,
 }
 
@@ -61,11 +69,7 @@ impl ReportedRun<'_> {
     fn detail(&self, job: &EndedJob, is_front: bool) -> Result<CandidateView> {
         let (results, spec) = (self.results, &self.results.spec);
         let mut view = CandidateView::new(spec, job.job, &job.genome, Some(job))?;
-        let same = self
-            .jobs
-            .values()
-            .filter(|other| other.genome == job.genome);
-        let jobs: Vec<JobId> = same.map(|other| other.job).collect();
+        let jobs = self.parts.get(&job.genome).map_or(&[][..], Vec::as_slice);
         view.generation = self.record.generation_of(job.job);
         view.training_seed = public_seed(spec);
         view.on_front = is_front;
@@ -87,8 +91,8 @@ impl ReportedRun<'_> {
         }
         view.lineage = self
             .lineage
-            .map(|lineage| self.family(lineage, &jobs, &job.genome));
-        view.other_parts = jobs;
+            .map(|lineage| self.family(lineage, jobs, &job.genome));
+        view.other_parts = jobs.to_vec();
         view.other_parts.retain(|other| *other != job.job);
         Ok(view)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use naschain_consensus::{JobId, MinerId, Row};
+use naschain_consensus::{JobId, MinerId};
 use naschain_core::{Genome, Measurement};
 use naschain_run::{EndedJob, JudgedRow, MinerCounts, NewFrontMember, PublicEvent, RunRecord};
 use serde_json::{Map, json};
@@ -94,15 +94,7 @@ fn miner_rows(all: &[EndedJob]) -> serde_json::Value {
         for ((miner, row), agreed) in job.rows.iter().zip(&job.verdict.agreed) {
             let of_miner = counts.entry(miner).or_default();
             of_miner.begun += 1;
-            if *agreed {
-                of_miner.agreed += 1;
-                of_miner.agreed_in_a_row += 1;
-                continue;
-            }
-            let has_failed = matches!(row, Row::Failed(_));
-            of_miner.failed += u64::from(has_failed);
-            of_miner.rejected += u64::from(!has_failed);
-            of_miner.agreed_in_a_row = 0;
+            of_miner.judge(row, *agreed);
         }
     }
     let rows = counts.into_iter().map(|(miner, counts)| {

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Path as UrlPath, State};
 use naschain_consensus::{Event, JobId, Ruling};
 use naschain_core::Genome;
-use naschain_nsga::CandidateId;
 use naschain_run::{EndedJob, Entry, FrontMember, JobOutcome, ProblemKind, RunSpec, RunState};
 
 use crate::artifacts::candidate::{
@@ -13,7 +12,7 @@ use crate::artifacts::candidate::{
 use crate::artifacts::choice::names_of;
 use crate::artifacts::front_model::read_front;
 use crate::artifacts::models::retrained_accuracy;
-use crate::artifacts::results::limit_of_guessing;
+use crate::artifacts::results::useful_members;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 use crate::server::views::replies::{closing, may_read_results, trouble};
@@ -74,24 +73,22 @@ pub(super) async fn candidate(
 /// Only copies: the writing task waits meanwhile.
 fn known(state: &RunState, job: JobId) -> Option<Known> {
     let genome = state.genome(job)?.clone();
-    let search = state.search();
-    let same = state.genomes().filter(|(_, other)| **other == genome);
-    let jobs: Vec<JobId> = same.map(|(other, _)| other).collect();
+    let jobs: Vec<JobId> = if state.search().config().rungs.is_empty() {
+        vec![job]
+    } else {
+        let same = state.genomes().filter(|(_, other)| **other == genome);
+        same.map(|(other, _)| other).collect()
+    };
     // The first of them began the network.
     let first = jobs.first().copied().unwrap_or(job);
-    let parents = search.parents(CandidateId(first.0));
-    let parents = parents.filter_map(|CandidateId(parent)| {
-        let parent = JobId(parent);
+    let parents = state.parents(first).filter_map(|parent| {
         let result = state.ended_job(parent).and_then(EndedJob::result);
         let accuracy = result.map(|measured| measured.accuracy.percent());
         Some((parent, state.genome(parent)?.clone(), accuracy))
     });
     let later = state.genomes().map(|(other, _)| other);
     let later = later.skip_while(|other| *other <= first);
-    let is_child = |other: &JobId| {
-        let mut parents = search.parents(CandidateId(other.0));
-        parents.any(|parent| jobs.contains(&JobId(parent.0)))
-    };
+    let is_child = |other: &JobId| state.parents(*other).any(|parent| jobs.contains(&parent));
     Some(Known {
         ended: state.ended_job(job).cloned(),
         part: state.part(job).map(|part| PartView {
@@ -133,8 +130,7 @@ fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
     let served = app.served.as_ref().filter(|_| may_read);
     let models = served.and_then(|served| read_front(&served.dir).ok());
     let models = models.unwrap_or_default();
-    let guessing = app.served.as_ref().and_then(|served| served.guessing());
-    add_front(&mut view, &known.front, limit_of_guessing(spec, guessing));
+    add_front(&mut view, &known.front, app.guessing_limit());
     // These are of the whole training, which the last part completes.
     if is_last {
         let model = models.into_iter().find(|one| one.genome == known.genome);
@@ -155,8 +151,7 @@ fn view(app: &App, job: JobId, known: Known) -> anyhow::Result<CandidateView> {
 
 /// Whether it is on the front, and which rules choose it there.
 fn add_front(view: &mut CandidateView, front: &[FrontMember], limit: f64) {
-    let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
-    let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
+    let useful = useful_members(front, limit);
     view.on_front = front.iter().any(|member| member.job == view.job);
     let member = useful.iter().find(|member| member.job == view.job);
     view.picks = member.map_or_else(String::new, |member| names_of(member, &useful));

@@ -19,7 +19,7 @@ pub(super) struct LeaseView {
     miner: MinerId,
     /// Milliseconds since its latest heartbeat, or since the lease was granted.
     silent_ms: u64,
-    /// A lease ends after so many milliseconds of silence, at the earliest.
+    /// A lease expires after this many milliseconds without a heartbeat, or later.
     lease_ms: u64,
 }
 

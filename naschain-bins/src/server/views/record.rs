@@ -13,13 +13,12 @@ use naschain_consensus::{JobId, MinerId};
 use naschain_run::{ProblemKind, RunState, SeatFilter};
 use serde::Deserialize;
 
-use crate::artifacts::results::limit_of_guessing;
 use crate::artifacts::run_facts::{RecordDocument, RunFacts};
 use crate::clock;
 use crate::coordinator::activity::RunActivity;
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
-use crate::server::recording::Kept;
+use crate::server::recording::{Kept, RecordResponse};
 use crate::server::views::replies::closing;
 use crate::web::compression::{accepts_gzip, compressed, decompressed, decompressed_len};
 
@@ -29,15 +28,22 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 pub(super) async fn record(State(app): State<App>, headers: HeaderMap) -> Reply<Response> {
     let facts = facts(&app).await?;
     let compressed = app.recording.read(&app.coordinator, |kept| {
-        if let Some((last, made, response)) = &kept.response
-            && (*last == kept.last || made.elapsed() < MAX_AGE)
+        if let Some(response) = &kept.response
+            && response.facts == facts
+            && (response.last == kept.last || response.made.elapsed() < MAX_AGE)
         {
-            return response.clone();
+            return response.bytes.clone();
         }
+        let plain = document(kept, facts.clone());
         // Quickly rather than well: columns of numbers are small enough.
-        let response = Bytes::from(compressed(&document(kept, facts), Compression::fast()));
-        kept.response = Some((kept.last, clock::now(), response.clone()));
-        response
+        let bytes = Bytes::from(compressed(&plain, Compression::fast()));
+        kept.response = Some(RecordResponse {
+            last: kept.last,
+            made: clock::now(),
+            facts,
+            bytes: bytes.clone(),
+        });
+        bytes
     });
     let compressed = compressed.await?;
     let json = (header::CONTENT_TYPE, "application/json");
@@ -63,8 +69,7 @@ async fn facts(app: &App) -> Reply<RunFacts> {
     let mut facts = RunFacts::new(app.coordinator.spec(), &app.title(), networks, true);
     // The search may have been extended.
     facts.generations = generations;
-    let guessing = app.served.as_ref().and_then(|served| served.guessing());
-    facts.guessing_limit = limit_of_guessing(app.coordinator.spec(), guessing);
+    facts.guessing_limit = app.guessing_limit();
     let limit = app.served.as_ref().and_then(|served| served.time_limit);
     facts.time_limit_ms = limit.and_then(|limit| u64::try_from(limit.as_millis()).ok());
     facts.was_stopped = !is_finished && app.coordinator.activity() == RunActivity::Ended;

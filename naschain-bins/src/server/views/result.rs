@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::artifacts::choice::names_of;
 use crate::artifacts::front_model::{FRONT_FILE, FrontModel, read_front};
 use crate::artifacts::models::retrained_description;
-use crate::artifacts::results::limit_of_guessing;
+use crate::artifacts::results::useful_members;
 use crate::artifacts::trained_model::{
     ModelFormat, PicturePrediction, int8_accuracy, model_bytes, predicted, stored_model,
 };
@@ -82,17 +82,15 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
     let is_over = is_finished || app.coordinator.activity() == RunActivity::Ended;
     let spec = app.coordinator.spec().clone();
     let served = app.served.clone();
-    let guessing = served.as_ref().and_then(|served| served.guessing());
+    let limit = app.guessing_limit();
     let dir = app.served.as_ref().map(|served| served.dir.clone());
     let made = tokio::task::spawn_blocking(move || {
         let models = dir.as_deref().map(read_front);
         let models = models.and_then(Result::ok).unwrap_or_default();
-        let limit = limit_of_guessing(&spec, guessing);
-        let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
-        let useful: Vec<&FrontMember> = front.iter().filter(is_useful).collect();
+        let useful = useful_members(&front, limit);
         let network = |member: &FrontMember| {
             let model = models.iter().find(|model| model.genome == member.genome);
-            let is_useful = is_useful(&member);
+            let is_useful = useful.iter().any(|other| other.job == member.job);
             NetworkView {
                 job: member.job.0,
                 shown: member.genome.grouped(spec.space.phase_len()),

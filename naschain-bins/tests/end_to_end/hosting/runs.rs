@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Home, audit};
-use crate::programs::{genomaster, read, refused, succeeded, text, wait_until};
+use crate::programs::{call, genomaster, read, refused, succeeded, text, wait_until};
 
 #[test]
 fn miners_train_the_runs_of_several_users_who_fetch_them() {
@@ -118,13 +118,21 @@ fn a_run_is_paused_stopped_extended_and_deleted() {
     );
 
     // Of a run that is stopped the front is that of what has ended.
-    let long = home.submit(&server, "ada", &["--generations=5000", "--seed=2"]);
+    let flags = ["--generations=5000", "--seed=2", "--public"];
+    let long = home.submit(&server, "ada", &flags);
     wait_until("some jobs have ended", || {
         let status = home.status(&server, "ada", &long);
         status["progress"]["ended"].as_u64().unwrap_or(0) > 4
     });
+    // The record that pages read tells of the stop, which is no event of the journal, at once.
+    let record = || {
+        let path = format!("/v1/runs/{long}/record");
+        call(&server, "GET", &path, "", "").body
+    };
+    assert!(record().contains("\"was_stopped\":false"));
     succeeded(change(&long, "stop"));
     home.wait_for(&server, "ada", &long, "stopped");
+    assert!(record().contains("\"was_stopped\":true"));
     let front: Value = serde_json::from_str(&read(home.run_dir(&long).join("front.json"))).unwrap();
     assert!(!front.as_array().unwrap().is_empty());
     drop(miners);
