@@ -108,7 +108,8 @@ fn networks_are_shown_and_runs_listed_and_compared() {
     let drawing = dir.join("runs/a/models").join(cells[0].replace('-', ""));
     assert!(read(drawing.join("network.svg")).contains("</svg>"));
 
-    succeeded(search(&dir.join("runs/b"), &["--seed=6"]).output().unwrap());
+    let other = search(&dir.join("runs/b"), &["--seed=6", "--epochs=6"]);
+    succeeded({ other }.output().unwrap());
     std::fs::create_dir_all(dir.join("runs/other")).unwrap();
     let listed = call(&dir, &["runs"]);
     let lines: Vec<&str> = listed.lines().collect();
