@@ -7,7 +7,7 @@ use crate::config::{Mode, Pace};
 use crate::lineage::Parents;
 use crate::search::Finish;
 use crate::selection::{Ranked, Selection, Tournaments};
-use crate::{Genes, Mutations, Search, Space};
+use crate::{Genes, Mutations, Search, Space, Surrogate};
 
 impl<S: Space> Search<S> {
     /// Selects among the candidates told since the last call, and makes the next wave.
@@ -38,7 +38,7 @@ impl<S: Space> Search<S> {
             1 if index >= ALL_ORIGINS_FROM => most_surviving,
             2 if index >= ALL_ORIGINS_FROM => Origin::Offspring,
             3 if index >= ALL_ORIGINS_FROM => Origin::BlockMutation,
-            3 if index >= OFFSPRING_FROM => Origin::Offspring,
+            3 if index >= OFFSPRING_FROM => self.second_origin(),
             _ => Origin::Model,
         });
         let origins: Vec<Origin> = origins.collect();
@@ -48,7 +48,16 @@ impl<S: Space> Search<S> {
                 Origin::Model => self.propose(parents, end, epoch),
                 Origin::Offspring => self.breed(parents, end, epoch),
                 Origin::BlockMutation => self.mutate_blocks(parents, end, epoch),
+                Origin::Neighbour => self.add_neighbours(end, epoch),
             }
+        }
+    }
+
+    /// The origin of every fourth candidate until all origins are used.
+    fn second_origin(&self) -> Origin {
+        match self.state.config.surrogate {
+            Surrogate::Ridge => Origin::Offspring,
+            Surrogate::Ensemble => Origin::Neighbour,
         }
     }
 
@@ -214,8 +223,30 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Returns up to `count` offspring and random genomes that are neither candidates nor duplicates
-    /// of each other.
+    /// Adds members of the front in which one gene is mutated.
+    fn add_neighbours(&mut self, until: usize, epoch: u64) {
+        let mut stream = Stream::new(self.state.config.seed, Purpose::Variation, epoch, 3);
+        let mut failures = 0;
+        while self.state.slots.len() < until && failures < MAX_FAILURES {
+            let Some((genome, parents)) = self.neighbour(&mut stream) else {
+                return;
+            };
+            failures += usize::from(!self.add(genome, parents));
+        }
+    }
+
+    /// A random member of the front with one gene mutated, or `None` if the front is empty.
+    fn neighbour(&self, stream: &mut Stream) -> Option<(S::Genome, Parents)> {
+        let front = self.front.candidates();
+        let parent = *front.get(stream.index(front.len().max(1)))?;
+        let mut genome = self.state.slots[parent].genome().clone();
+        let mut one = self.mutations.of_one(stream);
+        genome.mutate(self.state.space.domain(), &mut one, stream);
+        Some((genome, Parents::one(parent)))
+    }
+
+    /// Returns up to `count` offspring, neighbours of the front and random genomes that are neither
+    /// candidates nor duplicates of each other.
     pub(crate) fn new_genomes(
         &self,
         parents: &[Ranked],
@@ -229,11 +260,16 @@ impl<S: Space> Search<S> {
         let mut mating = self.mating(parents, epoch, 1);
         let (mut pool, mut known) = (Vec::with_capacity(count), BTreeSet::new());
         let mut pairs = Vec::new();
+        let mut of_neighbours = Stream::new(config.seed, Purpose::Variation, epoch, 4);
+        let has_neighbours = config.surrogate == Surrogate::Ensemble;
         for pair in 0..2 * count as u64 {
             self.mate(&mut mating, &mut pairs);
             let children = pairs.drain(..).flatten().filter(|child| !child.is_copy);
             let genomes = children.map(|child| (child.genome, child.parents));
             let mut genomes: Vec<(S::Genome, Parents)> = genomes.collect();
+            if has_neighbours {
+                genomes.extend(self.neighbour(&mut of_neighbours));
+            }
             if pair % 4 == 0 {
                 let index = FIRST_STREAM + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
@@ -349,10 +385,12 @@ enum Origin {
     Offspring,
     /// A parent with one block of adjacent genes mutated at once.
     BlockMutation,
+    /// A member of the front with one gene mutated.
+    Neighbour,
 }
 
-/// Number of the first candidate that is not the model's. From it on, one in four is plain offspring,
-/// so that a long search makes progress even if its model is wrong.
+/// Number of the first candidate that is not the model's. From it on, one in four is plain offspring or a
+/// neighbour of the front, so that a long search makes progress even if its model is wrong.
 const OFFSPRING_FROM: usize = 100;
 
 /// Number of the first candidate from which on, of every four, one is made by each origin and one by

@@ -62,6 +62,27 @@ pub enum Mode {
     Nsga2,
 }
 
+/// What [`Mode::Surrogate`] learns with. The choice is part of a configuration so that a stored search goes
+/// on as it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Surrogate {
+    /// A ridge regression of each objective. Configurations that do not name a surrogate have this one.
+    Ridge,
+    /// A ridge regression and Gaussian processes, weighted by their leave-one-out errors, which also learn
+    /// from the graphs that a space gives. Between 100 and 400 candidates one in four is a neighbour of the
+    /// front, which differs in one gene. A step takes longer than with [`Surrogate::Ridge`].
+    Ensemble,
+}
+
+impl Surrogate {
+    /// That of configurations which were stored before there was a choice.
+    fn unnamed() -> Self {
+        Surrogate::Ridge
+    }
+}
+
 /// When new candidates are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,11 +152,15 @@ pub struct SearchConfig {
     /// same genome; the others are stopped. Only results of the last budget are on the front.
     #[serde(default)]
     pub rungs: Vec<u32>,
+    /// What the default mode learns with.
+    #[serde(default = "Surrogate::unnamed")]
+    pub surrogate: Surrogate,
 }
 
 impl SearchConfig {
     /// Returns the defaults: population 20, 20 generations, seed 0, crossover with probability 0.9,
-    /// and [`Mode::Surrogate`] at the generational pace, without further limits.
+    /// and [`Mode::Surrogate`] with [`Surrogate::Ensemble`] at the generational pace, without further
+    /// limits.
     pub fn new(genome_len: usize, objectives: Vec<Objective>) -> Self {
         SearchConfig {
             genome_len,
@@ -151,6 +176,7 @@ impl SearchConfig {
             stalled_generations: None,
             reference: None,
             rungs: Vec::new(),
+            surrogate: Surrogate::Ensemble,
         }
     }
 
@@ -270,12 +296,14 @@ impl SearchConfig {
     }
 }
 
-// By hand, because a configuration without rungs is stored as it was before there were any. Formats
-// that do not name the fields need all of them.
+// By hand, because a configuration without rungs, or with the surrogate that there was first, is stored as
+// it was before there was a choice. Formats that do not name the fields need all of them.
 impl Serialize for SearchConfig {
     fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
         let writes_rungs = !self.rungs.is_empty() || !to.is_human_readable();
-        let mut to = to.serialize_struct("SearchConfig", 12 + usize::from(writes_rungs))?;
+        let writes_surrogate = self.surrogate != Surrogate::unnamed() || !to.is_human_readable();
+        let fields = 12 + usize::from(writes_rungs) + usize::from(writes_surrogate);
+        let mut to = to.serialize_struct("SearchConfig", fields)?;
         to.serialize_field("genome_len", &self.genome_len)?;
         to.serialize_field("population", &self.population)?;
         to.serialize_field("generations", &self.generations)?;
@@ -290,6 +318,9 @@ impl Serialize for SearchConfig {
         to.serialize_field("reference", &self.reference)?;
         if writes_rungs {
             to.serialize_field("rungs", &self.rungs)?;
+        }
+        if writes_surrogate {
+            to.serialize_field("surrogate", &self.surrogate)?;
         }
         to.end()
     }

@@ -181,18 +181,28 @@ impl Mutations {
         }
     }
 
+    /// The mutations of one genome in which exactly one random gene mutates.
+    pub(crate) fn of_one(&self, stream: &mut Stream) -> Self {
+        let gene = stream.index(self.len);
+        self.of_genes(gene..gene + 1)
+    }
+
     /// The mutations of one genome in which exactly the genes of one block mutate. The block has a
     /// random position and a random length of 2 to 8 genes, or fewer if the genome is shorter.
     pub(crate) fn of_block(&self, stream: &mut Stream) -> Self {
         let most = MAX_BLOCK_LEN.min(self.len);
         let count = most.min(2 + stream.index(most.max(2) - 1));
         let start = stream.index(self.len - count + 1);
+        self.of_genes(start..start + count)
+    }
+
+    fn of_genes(&self, block: Range<usize>) -> Self {
         Mutations {
             len: 0,
             gaps: self.gaps.clone(),
             at: 0,
             mutates: false,
-            block: start..start + count,
+            block,
         }
     }
 

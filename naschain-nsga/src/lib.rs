@@ -8,20 +8,26 @@ mod breeding;
 mod candidate;
 #[cfg(feature = "macro-space")]
 mod cell_space;
+mod cholesky;
 mod config;
 mod crowding;
 mod dedup;
 mod design;
+mod ensemble;
 mod enumeration;
 mod error;
 mod exact;
 mod extension;
+mod features;
 mod front;
+mod gaussian;
 mod genes;
+mod graph;
 mod hypervolume;
 mod indicators;
 mod interval;
 mod lineage;
+mod log_scale;
 #[cfg(feature = "macro-space")]
 mod macro_space;
 mod permutation;
@@ -35,6 +41,7 @@ mod search;
 mod selection;
 mod sorting;
 mod space;
+mod standardised;
 mod state;
 mod statistics;
 mod surrogate;
@@ -45,11 +52,12 @@ pub use candidate::{
 };
 #[cfg(feature = "macro-space")]
 pub use cell_space::CellSpace;
-pub use config::{Direction, Mode, Objective, Pace, SearchConfig};
+pub use config::{Direction, Mode, Objective, Pace, SearchConfig, Surrogate};
 pub use crowding::crowding_distance;
 pub use design::{Design, Value};
 pub use error::Error;
 pub use genes::{Genes, Mutations};
+pub use graph::Graph;
 pub use hypervolume::hypervolume;
 pub use indicators::{igd, igd_plus};
 pub use reals::{RealVector, Reals};

@@ -1,13 +1,13 @@
 use naschain_core::{Genome, MacroSpace};
 
-use crate::Space;
+use crate::{Graph, Space};
 
 /// The macro space, for three objectives in this order: one that is evaluated (such as the accuracy),
 /// the number of parameters, and the FLOPs.
 ///
 /// Genomes of the same network are the same candidate ([`MacroSpace::canonical`]), and parameters and
 /// FLOPs are known without evaluation. The search's `genome_len` must be [`MacroSpace::genome_len`],
-/// and the space must be valid. A genome without a canonical form counts as one of its own, and the
+/// and the space must be valid. The surrogate also learns from the graph of each phase. A genome without a canonical form counts as one of its own, and the
 /// costs of a genome that cannot be decoded count as unknown.
 ///
 /// Feature `macro-space`, on by default.
@@ -25,5 +25,29 @@ impl Space for MacroSpace {
             Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
             Err(_) => Vec::new(),
         }
+    }
+
+    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+        let Ok(network) = self.decode(genome) else {
+            return Vec::new();
+        };
+        let of_phase = |number: usize| {
+            // The phase's input is node 0, and its output follows the last node. A phase that was left
+            // out has no edges.
+            let output = self.nodes + 1;
+            let mut graph = Graph::new(output + 1, 1);
+            let phase = network.phases.iter().find(|phase| phase.number == number);
+            for node in phase.iter().flat_map(|phase| &phase.nodes) {
+                graph.set_operation(node.number, 0);
+                for input in &node.inputs {
+                    graph.add_edge(*input, node.number, None);
+                }
+            }
+            for node in phase.iter().flat_map(|phase| &phase.output) {
+                graph.add_edge(*node, output, None);
+            }
+            graph
+        };
+        (1..=self.phases).map(of_phase).collect()
     }
 }

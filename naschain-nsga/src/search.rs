@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::candidate::{Ask, Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::dedup::DedupIndex;
+use crate::features::FeatureCounts;
 use crate::front::Front;
 use crate::lineage::Parents;
 use crate::rungs::Ladder;
@@ -54,8 +55,7 @@ pub struct Search<S: Space = Bits> {
     pub(crate) mutations: Mutations,
     /// Kept between waves, because known objectives may be slow to compute.
     pub(crate) feature_cache: FeatureCache,
-    /// The number of features that the space gives of its first candidate.
-    pub(crate) space_feature_count: usize,
+    pub(crate) feature_counts: FeatureCounts,
 }
 
 impl Search<Bits> {
@@ -360,7 +360,7 @@ impl<S: Space> Search<S> {
             front: Front::new(objectives),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
             feature_cache: FeatureCache::new(),
-            space_feature_count: 0,
+            feature_counts: FeatureCounts::default(),
             state,
         }
     }

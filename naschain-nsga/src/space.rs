@@ -1,7 +1,7 @@
 use naschain_core::Genome;
 use serde::{Deserialize, Serialize};
 
-use crate::Genes;
+use crate::{Genes, Graph};
 
 /// A search space: which genomes are equivalent, which objectives are known without evaluation, and
 /// what the surrogate can learn from.
@@ -43,6 +43,13 @@ pub trait Space {
     /// or layers its graph has: as many numbers for each genome. Numbers that are not finite count
     /// as 0. By default there are none, and the surrogate learns from the genes alone.
     fn features(&self, _genome: &Self::Genome) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Returns the graphs that the genome stands for, such as one for each cell of a network; as many, with
+    /// as many kinds of operations, for each genome. The surrogate derives features of them. By default
+    /// there are none.
+    fn graphs(&self, _genome: &Self::Genome) -> Vec<Graph> {
         Vec::new()
     }
 }

@@ -1,22 +1,23 @@
 use std::collections::BTreeMap;
 
-use crate::acquisition::{Acquisition, MAX_SCALED, Ranges};
+use crate::acquisition::{Acquisition, Ranges};
 use crate::adding::Keyed;
+use crate::ensemble::Ensemble;
+use crate::features::Features;
+use crate::log_scale::LogScale;
 use crate::ridge::Ridge;
 use crate::selection::Ranked;
-use crate::{Genes, Search, Space};
+use crate::{Search, Space, Surrogate};
 
 impl<S: Space> Search<S> {
     /// Adds the new genomes with the largest expected gain of hypervolume; those predicted to be
     /// feasible come first.
     ///
-    /// Objectives that the space knows are taken as they are. The others are predicted by one ridge
-    /// regression per objective, and the constraint violation by one more. Nothing is proposed while
+    /// Objectives that the space knows are taken as they are. Each of the others is predicted by models
+    /// of its own, and the constraint violation by a ridge regression. Nothing is proposed while
     /// there are no outcomes to learn from.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        if let Some(slot) = self.state.slots.first() {
-            self.space_feature_count = self.state.space.features(slot.genome()).len();
-        }
+        self.count_features();
         let told = self.latest(|index| self.is_success(index));
         let judged = self.latest(|index| self.scores.violations[index].is_finite());
         self.update_feature_cache(&told, &judged);
@@ -25,10 +26,14 @@ impl<S: Space> Search<S> {
             return;
         }
         let target = self.target_rung(&told);
-        let pool = self.new_genomes(parents, POOL, epoch).into_iter();
+        let size = match self.state.config.surrogate {
+            Surrogate::Ridge => RIDGE_POOL,
+            Surrogate::Ensemble => ENSEMBLE_POOL,
+        };
+        let pool = self.new_genomes(parents, size, epoch).into_iter();
         let with_features = |one: Keyed<_>| {
-            let features = self.features(&one.canonical, &one.genome);
-            (self.at_rung(features, target), one)
+            let features = self.features(&one.canonical, &one.genome, target);
+            (features, one)
         };
         let mut pool: Vec<(Features, Keyed<S::Genome>)> = pool.map(with_features).collect();
         let missing = until - self.state.slots.len();
@@ -76,7 +81,7 @@ impl<S: Space> Search<S> {
             .filter(|&index| self.is_pending(index))
             .take(self.pending)
         {
-            let features = self.at_rung(self.features_of(index), target);
+            let features = self.features_of(index, target);
             if constraint.is_none_or(|constraint| constraint.violation(&features) == 0.0) {
                 front.extend(ranges.scaled(&optimistic(&models, &features)));
             }
@@ -140,7 +145,7 @@ impl<S: Space> Search<S> {
         let oldest = told.first().into_iter().chain(judged.first()).min();
         cache = cache.split_off(oldest.unwrap_or(&0));
         for &index in told.iter().chain(judged) {
-            let features = || self.at_rung(self.features_of(index), self.ladder.rung(index));
+            let features = || self.features_of(index, self.ladder.rung(index));
             cache.entry(index).or_insert_with(features);
         }
         self.feature_cache = cache;
@@ -176,23 +181,11 @@ impl<S: Space> Search<S> {
             let targets: Vec<f64> = targets.collect();
             let scale = LogScale::of(&targets);
             let scaled: Vec<f64> = targets.iter().map(|value| scale.apply(*value)).collect();
-            Some((Ridge::fit(&features, &scaled), scale))
+            let surrogate = self.state.config.surrogate;
+            let model = Ensemble::fit(surrogate, &features, self.own_feature_count(), &scaled);
+            Some((model, scale))
         });
         models.collect()
-    }
-
-    fn features_of(&self, index: usize) -> Features {
-        let (slots, first) = (&self.state.slots, self.ladder.first(index));
-        self.features(self.dedup.canonical(slots, first), slots[index].genome())
-    }
-
-    /// Adds the budget to the model's inputs, on a logarithmic scale, so that it learns from all rungs.
-    /// Without rungs nothing is added.
-    fn at_rung(&self, mut features: Features, rung: usize) -> Features {
-        let budget = self.state.config.rungs.get(rung);
-        let budget = budget.map(|budget| piecewise_log2(f64::from(*budget)));
-        features.values.extend(budget);
-        features
     }
 
     /// The rung whose budget the model predicts for: the largest with enough results to compare
@@ -206,38 +199,6 @@ impl<S: Space> Search<S> {
         };
         let mut rungs = (0..self.state.config.rungs.len()).rev();
         rungs.find(is_enough).unwrap_or(0)
-    }
-
-    /// The model's inputs: the canonical genes, the square of their sum, the logarithms of the known
-    /// objectives, and what the space adds.
-    fn features(&self, canonical: &S::Genome, genome: &S::Genome) -> Features {
-        let mut known = self.state.space.known_objectives(genome).into_iter();
-        let objectives = self.state.config.objectives.iter();
-        let known: Vec<Option<f64>> = objectives
-            .map(|objective| {
-                let value = known.next().flatten().filter(|value| value.is_finite());
-                value.map(|value| objective.direction.minimised(value))
-            })
-            .collect();
-        let domain = self.state.space.domain();
-        let mut values = canonical.features(domain);
-        // Canonical forms may differ in length; rows of features may not.
-        if canonical.gene_count() != genome.gene_count() {
-            values.resize(genome.features(domain).len(), 0.0);
-        }
-        let sum: f64 = values.iter().sum();
-        values.push(sum * sum);
-        let logarithm =
-            |value: &Option<f64>| value.map_or(0.0, |value| piecewise_log2(value.abs()));
-        values.extend(known.iter().map(logarithm));
-        let mut of_space = self.state.space.features(genome);
-        // Rows of features may not differ in length.
-        of_space.resize(self.space_feature_count, 0.0);
-        let finite = of_space
-            .into_iter()
-            .map(|value| if value.is_finite() { value } else { 0.0 });
-        values.extend(finite);
-        Features { values, known }
     }
 }
 
@@ -284,22 +245,15 @@ fn optimistic(models: &[ObjectiveModel], features: &Features) -> Vec<f64> {
         .collect()
 }
 
-/// The model's view of a genome.
-#[derive(Clone, Debug)]
-pub(crate) struct Features {
-    values: Vec<f64>,
-    /// One entry per objective, to minimise; values that are not finite count as unknown.
-    known: Vec<Option<f64>>,
-}
-
 /// The features of the newest outcomes by candidate, as of the last fit.
 pub(crate) type FeatureCache = BTreeMap<usize, Features>;
 
 /// The model of one objective and its scale; `None` if the objective is known of all genomes.
-type ObjectiveModel = Option<(Ridge, LogScale)>;
+type ObjectiveModel = Option<(Ensemble, LogScale)>;
 
-/// Number of new genomes among which each wave is selected.
-const POOL: usize = 1500;
+/// Number of new genomes among which each wave is selected, by the surrogate.
+const RIDGE_POOL: usize = 1500;
+const ENSEMBLE_POOL: usize = 1000;
 
 /// Number of results with a budget that are enough to compare predictions for it with.
 const ENOUGH_RESULTS: usize = 8;
@@ -309,47 +263,6 @@ const MAX_HISTORY: usize = 1000;
 
 /// Maximum number of front points that are considered, and of parents in addition to them.
 const MAX_FRONT: usize = 256;
-
-/// The logarithm to base 2, linear between powers of 2. Unlike a library's logarithm it gives the same
-/// bits on every machine.
-fn piecewise_log2(value: f64) -> f64 {
-    let bits = value.max(f64::MIN_POSITIVE).to_bits();
-    bits as f64 / (1u64 << 52) as f64 - 1023.0
-}
-
-/// A logarithmic scale for an objective to minimise, with the finest resolution at its best values.
-#[derive(Clone, Copy, Debug)]
-struct LogScale {
-    best: f64,
-    /// The distance from the best value to the median.
-    spread: f64,
-}
-
-impl LogScale {
-    fn of(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let (best, median) = (sorted[0], sorted[sorted.len() / 2]);
-        let spread = if median > best { median - best } else { 1.0 };
-        LogScale { best, spread }
-    }
-
-    fn apply(&self, value: f64) -> f64 {
-        piecewise_log2((value - self.best) / self.spread + 1.0)
-    }
-
-    /// The inverse of `apply`, limited to the range of the observations, beyond which a linear model
-    /// is not to be trusted.
-    fn invert(&self, scaled: f64) -> f64 {
-        let value = self.best + self.spread * (piecewise_exp2(scaled) - 1.0);
-        value.min(self.best + MAX_SCALED * self.spread)
-    }
-}
-
-/// The inverse of [`piecewise_log2`].
-fn piecewise_exp2(value: f64) -> f64 {
-    f64::from_bits(((value.clamp(-1000.0, 1000.0) + 1023.0) * (1u64 << 52) as f64) as u64)
-}
 
 #[cfg(test)]
 mod tests {

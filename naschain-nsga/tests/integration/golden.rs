@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Ask, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+    Ask, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space, Surrogate,
 };
 
 /// Computed from the numbers of set bits in each half, without rounding.
@@ -16,18 +16,25 @@ fn evaluate(genome: &Genome) -> Vec<f64> {
     vec![ones(0) + 8.0 - ones(8), (8.0 - ones(0)) * (1.0 + ones(8))]
 }
 
-fn config(mode: Mode) -> SearchConfig {
+/// How the candidates of a history are chosen.
+type Chosen = (Mode, Surrogate);
+
+const NSGA2: Chosen = (Mode::Nsga2, Surrogate::Ridge);
+const RIDGE: Chosen = (Mode::Surrogate, Surrogate::Ridge);
+const ENSEMBLE: Chosen = (Mode::Surrogate, Surrogate::Ensemble);
+
+fn config((mode, surrogate): Chosen) -> SearchConfig {
     let objectives = vec![Objective::minimize("a"), Objective::minimize("b")];
     let mut config = SearchConfig::new(16, objectives);
     config.population = 16;
     config.generations = 2;
     config.seed = 7;
-    config.mode = mode;
+    (config.mode, config.surrogate) = (mode, surrogate);
     config
 }
 
 /// The genomes of two generations, without the first twelve, which are random.
-fn history(mode: Mode) -> Vec<String> {
+fn history(mode: Chosen) -> Vec<String> {
     let search = finished(Search::new(config(mode)).unwrap(), 1, evaluate);
     let genomes = search.evaluated().map(|one| one.genome.to_string());
     genomes.skip(12).collect()
@@ -75,7 +82,7 @@ fn whole(config: SearchConfig, concurrency: usize) -> (u64, String) {
 
 /// As `whole`, of a search over four real variables, each written as the hexadecimal digits of its
 /// bits.
-fn whole_of_reals(mode: Mode) -> (u64, String) {
+fn whole_of_reals(mode: Chosen) -> (u64, String) {
     let mut config = config(mode);
     config.genome_len = 4;
     config.generations = 8;
@@ -122,7 +129,7 @@ fn nsga2_history() {
         "0100000000101101",
         "1111000110101111",
     ];
-    assert_eq!(history(Mode::Nsga2), expected);
+    assert_eq!(history(NSGA2), expected);
 }
 
 #[test]
@@ -149,24 +156,58 @@ fn surrogate_history() {
         "1110011011111111",
         "1110111111111111",
     ];
-    assert_eq!(history(Mode::Surrogate), expected);
+    assert_eq!(history(RIDGE), expected);
+}
+
+#[test]
+fn ensemble_history() {
+    let expected = [
+        "1101110000100000",
+        "1001001001110100",
+        "1010000000100110",
+        "1110001000100011",
+        "1101011110100110",
+        "0001010000111100",
+        "0000010010111100",
+        "1100011010011100",
+        "0000000000001000",
+        "0010000000000000",
+        "0000000000111010",
+        "0000000000110000",
+        "0000000000101010",
+        "0000000000000000",
+        "1111111111101110",
+        "0000000000100010",
+        "1111111111111110",
+        "0000000001100000",
+        "1111011111111110",
+        "0000010010101000",
+    ];
+    assert_eq!(history(ENSEMBLE), expected);
 }
 
 #[test]
 fn histories_of_real_variables() {
     for (mode, expected) in [
         (
-            Mode::Nsga2,
+            NSGA2,
             (
                 0x5f16_bdef_91c0_c3ae,
                 "3fd2098a8d2fc5d0 3fe8df2d80307684 3fe78e784443012c 3f8fdb29e0f88a56",
             ),
         ),
         (
-            Mode::Surrogate,
+            RIDGE,
             (
                 0xcc21_698e_7949_8d43,
                 "3fee743d59b67054 3f710c4eada06be0 3fded14a85b73a46 3f62cad30bafaca0",
+            ),
+        ),
+        (
+            ENSEMBLE,
+            (
+                0x833e_5083_2bab_e75d,
+                "3fea982eec15b126 3fae00fe534b6e11 3fdfb6cbc45b20dc 3f5a9f4582e68cb7",
             ),
         ),
     ] {
@@ -179,8 +220,9 @@ fn histories_of_real_variables() {
 #[test]
 fn histories_in_steady_state() {
     for (mode, expected) in [
-        (Mode::Nsga2, (0xdd4a_b9b0_8b78_e90a, "0000001000000110")),
-        (Mode::Surrogate, (0xb2ea_b0bc_d92e_e451, "1100111010111111")),
+        (NSGA2, (0xdd4a_b9b0_8b78_e90a, "0000001000000110")),
+        (RIDGE, (0xb2ea_b0bc_d92e_e451, "1100111010111111")),
+        (ENSEMBLE, (0xdd8c_a785_1408_e26e, "1111100111111111")),
     ] {
         let mut config = config(mode);
         config.pace = Pace::SteadyState;
@@ -194,8 +236,9 @@ fn histories_in_steady_state() {
 #[test]
 fn histories_beyond_four_hundred_candidates() {
     for (mode, expected) in [
-        (Mode::Nsga2, (0x9e85_a581_7e74_3c80, "0111111111111111")),
-        (Mode::Surrogate, (0xd61a_a0b0_b910_1fc2, "1110011011000011")),
+        (NSGA2, (0x9e85_a581_7e74_3c80, "0111111111111111")),
+        (RIDGE, (0xd61a_a0b0_b910_1fc2, "1110011011000011")),
+        (ENSEMBLE, (0x6180_4d12_6b05_d028, "1001110111000011")),
     ] {
         let mut config = config(mode);
         config.generations = 28;

@@ -3,7 +3,7 @@
 use naschain_core::Genome;
 use naschain_nsga::{
     Ask, Bits, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
-    hypervolume,
+    Surrogate, hypervolume,
 };
 
 /// The evaluated points in order.
@@ -233,12 +233,15 @@ impl Space for Ones {
     }
 }
 
-/// The model selects the best of many offspring; after 100 candidates one in four is any offspring.
+/// The model selects the best of many offspring; after 100 candidates one in four is any offspring of the
+/// ridge's search.
 #[test]
 fn after_100_candidates_one_in_four_is_plain_offspring() {
     for seed in 1..=3 {
+        let mut config = config(60, 1, 200, seed);
+        config.surrogate = Surrogate::Ridge;
         let evaluate = |genome: &Genome| vec![genome.count_ones(0..60) as f64];
-        let ones = found(Ones, config(60, 1, 200, seed), Mode::Surrogate, evaluate);
+        let ones = found(Ones, config, Mode::Surrogate, evaluate);
         let mean = |from: usize, rest: usize| {
             let some = (from..from + 100).filter(|index| index % 4 == rest);
             some.map(|index| ones[index]).sum::<f64>() / 25.0
@@ -249,6 +252,44 @@ fn after_100_candidates_one_in_four_is_plain_offspring() {
             picked + 0.5 < plain && plain < 10.0,
             "seed {seed}: {plain} {picked}"
         );
+    }
+}
+
+/// Until 400 candidates, every fourth differs in one gene from a member of the front.
+#[test]
+fn after_100_candidates_one_in_four_is_a_neighbour_of_the_front() {
+    let evaluate = |genome: &Genome| {
+        let changes = (1..60).filter(|&bit| genome.get(bit) != genome.get(bit - 1));
+        [
+            genome.count_ones(0..60) as f64,
+            60.0 - changes.count() as f64,
+        ]
+    };
+    let mut search = Search::new(config(60, 2, 160, 1)).unwrap();
+    while let Ask::Candidate(candidate) = search.ask() {
+        let values = evaluate(&candidate.genome);
+        search
+            .tell(candidate.id, Outcome::objectives(values))
+            .unwrap();
+    }
+    let genomes: Vec<_> = search.evaluated().map(|one| &one.genome).collect();
+    for index in (103..160).step_by(4) {
+        // The outcomes before the wave of four.
+        let known = &genomes[..index / 4 * 4];
+        let is_on_front = |one: &Genome| {
+            let [ones, rest] = evaluate(one);
+            let dominates = |other: &&Genome| {
+                let [a, b] = evaluate(other);
+                a <= ones && b <= rest && (a < ones || b < rest)
+            };
+            !known.iter().any(dominates)
+        };
+        let is_neighbour = |other: &Genome| {
+            let differs = |bit: &usize| genomes[index].get(*bit) != other.get(*bit);
+            (0..60).filter(differs).count() == 1
+        };
+        let mut parents = known.iter().filter(|one| is_neighbour(one));
+        assert!(parents.any(|one| is_on_front(one)), "candidate {index}");
     }
 }
 

@@ -1,0 +1,213 @@
+//! Searches tables of evaluated designs, and prints which share of a table's hypervolume is found after
+//! 25, 50, 100, 200 and 400 evaluations.
+//!
+//! cargo run --release -p naschain-nsga --example tables -- TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2]
+//!     [--pending 1] [--failures 0] [--single] [--threads 2]
+//!
+//! The layout of a table is described in `table.rs`. `--pending` is the number of evaluations in flight;
+//! more than one is the steady-state pace. `--failures` is the share of evaluations, in percent, that
+//! fail. With `--single` only the first objective is searched, and the evaluations until its best value
+//! is found are printed.
+
+mod table;
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use naschain_core::{Purpose, Stream};
+use naschain_nsga::{Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, Surrogate};
+use table::Table;
+
+const EVALUATIONS: [usize; 5] = [25, 50, 100, 200, 400];
+
+struct Options {
+    tables: Vec<String>,
+    seeds: u64,
+    mode: (Mode, Surrogate),
+    pending: usize,
+    failures: u64,
+    single: bool,
+    threads: usize,
+}
+
+const USAGE: &str = "usage: tables TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2] [--pending 1] [--failures 0] [--single] [--threads 2]";
+
+fn options() -> Result<Options, Box<dyn Error>> {
+    let mut options = Options {
+        tables: Vec::new(),
+        seeds: 31,
+        mode: (Mode::Surrogate, Surrogate::Ensemble),
+        pending: 1,
+        failures: 0,
+        single: false,
+        threads: 2,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = |least: u64| {
+            let text = arguments.next().unwrap_or_default();
+            let number = text.parse().ok().filter(|number: &u64| *number >= least);
+            number.ok_or_else(|| {
+                format!("{argument} is {text:?}; it must be a whole number of at least {least}")
+            })
+        };
+        match argument.as_str() {
+            "--seeds" => options.seeds = number(1)?,
+            "--pending" => options.pending = number(1)? as usize,
+            "--failures" => options.failures = number(0)?,
+            "--threads" => options.threads = number(1)? as usize,
+            "--single" => options.single = true,
+            "--mode" => {
+                options.mode = match arguments.next().unwrap_or_default().as_str() {
+                    "ensemble" => (Mode::Surrogate, Surrogate::Ensemble),
+                    "ridge" => (Mode::Surrogate, Surrogate::Ridge),
+                    "nsga2" => (Mode::Nsga2, Surrogate::Ensemble),
+                    other => {
+                        return Err(format!(
+                            "--mode is {other:?}; it must be ensemble, ridge or nsga2"
+                        )
+                        .into());
+                    }
+                }
+            }
+            option if option.starts_with('-') => {
+                return Err(format!("unknown option {option}; {USAGE}").into());
+            }
+            _ => options.tables.push(argument),
+        }
+    }
+    if options.tables.is_empty() {
+        return Err(USAGE.into());
+    }
+    Ok(options)
+}
+
+/// The rows that a search finds, in the order of their evaluation; failed ones are infinitely bad.
+fn search(table: &Table, options: &Options, seed: u64) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
+    let objectives = table.objectives().iter().map(Objective::minimize);
+    let count = if options.single {
+        1
+    } else {
+        table.objectives().len()
+    };
+    let objectives: Vec<Objective> = objectives.take(count).collect();
+    let mut config = SearchConfig::new(table.genome_len(), objectives);
+    config.seed = seed;
+    (config.mode, config.surrogate) = options.mode;
+    config.evaluations = Some(EVALUATIONS[4]);
+    if options.pending > 1 {
+        config.pace = Pace::SteadyState;
+    }
+    let mut search = Search::in_space(config, table)?;
+    let mut failures = Stream::new(seed, Purpose::Simulation, 1, 0);
+    let (mut found, mut pending) = (Vec::new(), VecDeque::new());
+    while !search.is_finished() {
+        while pending.len() < options.pending
+            && let Ask::Candidate(candidate) = search.ask()
+        {
+            pending.push_back(candidate);
+        }
+        let candidate = pending.pop_front().ok_or("the search asks nothing")?;
+        let row = table.row(&candidate.genome);
+        let failed = failures.below(100) < options.failures;
+        let outcome = match row {
+            Some(row) if !failed => Outcome::objectives(row[..count].to_vec()),
+            _ => Outcome::Failed("not in the table".to_owned()),
+        };
+        let found_row = row.filter(|_| !failed).map(<[f64]>::to_vec);
+        found.push(found_row.unwrap_or_else(|| vec![f64::INFINITY; table.objectives().len()]));
+        search.tell(candidate.id, outcome)?;
+    }
+    Ok(found)
+}
+
+/// The result of each seed.
+fn all_seeds<T: Send>(
+    options: &Options,
+    one: impl Fn(u64) -> Result<T, Box<dyn Error>> + Sync,
+) -> Result<Vec<T>, Box<dyn Error>> {
+    let (next, results) = (AtomicU64::new(1), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > options.seeds {
+                        return;
+                    }
+                    let result = one(seed).map_err(|error| error.to_string());
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(results.into_iter().collect::<Result<Vec<T>, String>>()?)
+}
+
+/// The middle, and the quarter of the way from the worse end, of numbers of which `worse` come last.
+fn quantiles(values: impl Iterator<Item = f64>, larger_is_better: bool) -> (f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let quarter = values.len() / 4;
+    let worst = if larger_is_better {
+        quarter
+    } else {
+        values.len() - 1 - quarter
+    };
+    (values[values.len() / 2], values[worst])
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = options()?;
+    for path in &options.tables {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+        let table = Table::parse(&text).map_err(|error| format!("{path}: {error}"))?;
+        if options.single {
+            let best = table.best();
+            let needed = all_seeds(&options, |seed| {
+                let found = search(&table, &options, seed)?;
+                let at = found.iter().position(|row| row[0] <= best);
+                let regret = |count: usize| {
+                    found
+                        .iter()
+                        .take(count)
+                        .map(|row| row[0] - best)
+                        .fold(f64::INFINITY, f64::min)
+                };
+                Ok((
+                    at.map_or(f64::INFINITY, |at| (at + 1) as f64),
+                    EVALUATIONS.map(regret),
+                ))
+            })?;
+            let (median, worst) = quantiles(needed.iter().map(|one| one.0), false);
+            print!("{path:<24} best after {median:>4} ({worst:>4}); regret");
+            for at in 0..EVALUATIONS.len() {
+                let (median, worst) = quantiles(needed.iter().map(|one| one.1[at]), false);
+                print!("  {median:.3} ({worst:.3})");
+            }
+            println!();
+            continue;
+        }
+        let all = all_seeds(&options, |seed| search(&table, &options, seed))?;
+        for (name, scale) in [("table", table.ranges()), ("front", table.front_ranges())] {
+            let whole = table.volume(table.front().iter(), &scale)?;
+            print!("{path:<24} {name}");
+            for count in EVALUATIONS {
+                let shares = all
+                    .iter()
+                    .map(|found| Ok(table.volume(found.iter().take(count), &scale)? / whole));
+                let shares = shares.collect::<Result<Vec<f64>, naschain_nsga::Error>>()?;
+                let (median, worst) = quantiles(shares.into_iter(), true);
+                print!("  {median:.4} ({worst:.4})");
+            }
+            println!();
+        }
+    }
+    Ok(())
+}
