@@ -9,15 +9,14 @@ only the first objective is searched, and the evaluations until its best value a
 
     venv/bin/python benches/peers/tables.py TABLE... [--peers tpe,nsga2,gp,pymoo,local,random] [--seeds 31] [--single]
 
-Optuna's samplers are told categories as categories and integers as integers; pymoo gets a vector of
-integers with its mixed-variable operators' choices for integers. A design that a peer proposes again
-costs it nothing: only distinct designs are counted.
+All peers are told which variables are categories and which are integers; they do not know the objectives
+that are known without an evaluation. A design that a peer proposes again costs it nothing: only distinct
+designs are counted.
 """
 
 import argparse
 import itertools
 import random
-import statistics
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
@@ -123,7 +122,7 @@ def by_optuna(sampler):
             trial = study.ask()
             design = tuple(
                 trial.suggest_categorical(f"x{at}", list(range(size)))
-                if kind == "category"
+                if kind != "integer"
                 else trial.suggest_int(f"x{at}", 0, size - 1)
                 for at, (kind, size) in enumerate(zip(table.kinds, table.sizes))
             )
@@ -167,7 +166,7 @@ def by_pymoo(table, log, seed):
             super().__init__(
                 vars={
                     f"x{at}": Choice(options=list(range(size)))
-                    if kind == "category"
+                    if kind != "integer"
                     else Integer(bounds=(0, size - 1))
                     for at, (kind, size) in enumerate(kinds)
                 },

@@ -14,7 +14,7 @@ use std::error::Error;
 
 use naschain_core::{Genome, MacroSpace};
 use naschain_nsga::{
-    Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, Space, hypervolume,
+    Ask, Graph, Mode, Objective, Outcome, Pace, Search, SearchConfig, Space, hypervolume,
 };
 
 const EPOCHS: usize = 9;
@@ -48,6 +48,10 @@ impl Space for CurveTable {
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
         let network = &self.networks[&Space::canonical(self, genome)];
         vec![None, Some(network.params), Some(network.flops)]
+    }
+
+    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+        self.macro_space.graphs(genome)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use naschain_core::{Costs, Genome, MacroSpace};
-use naschain_nsga::Space;
+use naschain_nsga::{Graph, Space};
 use serde::{Deserialize, Serialize};
 
 /// What the networks of a run may cost at most.
@@ -86,6 +86,10 @@ impl Space for LimitedSpace {
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
         self.space.known_objectives(genome)
     }
+
+    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+        self.space.graphs(genome)
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +105,17 @@ mod tests {
             init_channels: 8,
             classes: 10,
         }
+    }
+
+    #[test]
+    fn what_the_space_says_of_a_genome_is_passed_on() {
+        let space = space();
+        let limited = LimitedSpace::new(space.clone(), CostLimits::default());
+        let genome = Genome::zeros(space.genome_len());
+        assert_eq!(limited.graphs(&genome).len(), space.phases);
+        assert_eq!(limited.graphs(&genome), space.graphs(&genome));
+        let known = limited.known_objectives(&genome);
+        assert_eq!(known, space.known_objectives(&genome));
     }
 
     #[test]

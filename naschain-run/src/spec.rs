@@ -61,7 +61,7 @@ const REQUEST_VERSION: u32 = 2;
 const MAX_RECEIVED_POPULATION: usize = 20_000;
 
 /// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 7] = [
+const ADDED_LATER: [&str; 8] = [
     "checks_costs",
     "collects_models",
     "request_version",
@@ -69,6 +69,7 @@ const ADDED_LATER: [&str; 7] = [
     "rules.reputation",
     "rules.reputation.version",
     "rules.silent_uids",
+    "search.surrogate",
 ];
 
 fn first_version() -> u32 {

@@ -16,7 +16,7 @@ use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. With another layout or version the journal is replayed: a snapshot is
 /// the result of this build's rules, which another version may have changed.
-pub(crate) const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 10");
+pub(crate) const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 11");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {

@@ -9,6 +9,7 @@
 //! fail. With `--single` only the first objective is searched, and the evaluations until its best value
 //! is found are printed.
 
+mod column;
 mod table;
 
 use std::collections::VecDeque;
@@ -21,6 +22,9 @@ use naschain_nsga::{Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, S
 use table::Table;
 
 const EVALUATIONS: [usize; 5] = [25, 50, 100, 200, 400];
+
+/// The rows that a search finds, in the order of their evaluation; those of failures are infinite.
+type Found = Vec<Vec<f64>>;
 
 struct Options {
     tables: Vec<String>,
@@ -84,8 +88,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
     Ok(options)
 }
 
-/// The rows that a search finds, in the order of their evaluation; failed ones are infinitely bad.
-fn search(table: &Table, options: &Options, seed: u64) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
+fn search(table: &Table, options: &Options, seed: u64) -> Result<Found, Box<dyn Error>> {
     let objectives = table.objectives().iter().map(Objective::minimize);
     let count = if options.single {
         1
@@ -123,44 +126,80 @@ fn search(table: &Table, options: &Options, seed: u64) -> Result<Vec<Vec<f64>>, 
     Ok(found)
 }
 
-/// The result of each seed.
-fn all_seeds<T: Send>(
-    options: &Options,
-    one: impl Fn(u64) -> Result<T, Box<dyn Error>> + Sync,
-) -> Result<Vec<T>, Box<dyn Error>> {
+/// What the search of each seed finds.
+fn all_seeds(options: &Options, table: &Table) -> Result<Vec<Found>, String> {
     let (next, results) = (AtomicU64::new(1), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > options.seeds {
+                return;
+            }
+            let found = search(table, options, seed).map_err(|error| error.to_string());
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.push(found);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > options.seeds {
-                        return;
-                    }
-                    let result = one(seed).map_err(|error| error.to_string());
-                    results
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(result);
-                }
-            });
+            scope.spawn(work);
         }
     });
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(results.into_iter().collect::<Result<Vec<T>, String>>()?)
+    let results = results.into_inner();
+    let results = results.unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().collect()
 }
 
-/// The middle, and the quarter of the way from the worse end, of numbers of which `worse` come last.
+/// The median, and the worse quartile.
 fn quantiles(values: impl Iterator<Item = f64>, larger_is_better: bool) -> (f64, f64) {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let quarter = values.len() / 4;
-    let worst = if larger_is_better {
+    let worse = if larger_is_better {
         quarter
     } else {
         values.len() - 1 - quarter
     };
-    (values[values.len() / 2], values[worst])
+    (values[values.len() / 2], values[worse])
+}
+
+/// Prints the evaluations until the best value of the first objective, and how far from it the best value
+/// found is.
+fn print_single(path: &str, table: &Table, all: &[Found]) {
+    let best = table.best();
+    let needed = all.iter().map(|found| {
+        let at = found.iter().position(|row| row[0] <= best);
+        at.map_or(f64::INFINITY, |at| (at + 1) as f64)
+    });
+    let (median, worse) = quantiles(needed, false);
+    print!("{path:<24} best after {median:>4} ({worse:>4}); regret");
+    for count in EVALUATIONS {
+        let regrets = all.iter().map(|found| {
+            let values = found.iter().take(count).map(|row| row[0]);
+            values.fold(f64::INFINITY, f64::min) - best
+        });
+        let (median, worse) = quantiles(regrets, false);
+        print!("  {median:.3} ({worse:.3})");
+    }
+    println!();
+}
+
+fn print_shares(path: &str, table: &Table, all: &[Found]) -> Result<(), naschain_nsga::Error> {
+    for (name, scale) in [("table", table.ranges()), ("front", table.front_ranges())] {
+        let whole = table.volume(table.front().iter(), &scale)?;
+        print!("{path:<24} {name}");
+        for count in EVALUATIONS {
+            let share = |found: &Found| {
+                let volume = table.volume(found.iter().take(count), &scale)?;
+                Ok::<f64, naschain_nsga::Error>(volume / whole)
+            };
+            let shares: Vec<f64> = all.iter().map(share).collect::<Result<_, _>>()?;
+            let (median, worse) = quantiles(shares.into_iter(), true);
+            print!("  {median:.4} ({worse:.4})");
+        }
+        println!();
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -168,45 +207,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in &options.tables {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
         let table = Table::parse(&text).map_err(|error| format!("{path}: {error}"))?;
+        let all = all_seeds(&options, &table)?;
         if options.single {
-            let best = table.best();
-            let needed = all_seeds(&options, |seed| {
-                let found = search(&table, &options, seed)?;
-                let at = found.iter().position(|row| row[0] <= best);
-                let regret = |count: usize| {
-                    found
-                        .iter()
-                        .take(count)
-                        .map(|row| row[0] - best)
-                        .fold(f64::INFINITY, f64::min)
-                };
-                Ok((
-                    at.map_or(f64::INFINITY, |at| (at + 1) as f64),
-                    EVALUATIONS.map(regret),
-                ))
-            })?;
-            let (median, worst) = quantiles(needed.iter().map(|one| one.0), false);
-            print!("{path:<24} best after {median:>4} ({worst:>4}); regret");
-            for at in 0..EVALUATIONS.len() {
-                let (median, worst) = quantiles(needed.iter().map(|one| one.1[at]), false);
-                print!("  {median:.3} ({worst:.3})");
-            }
-            println!();
-            continue;
-        }
-        let all = all_seeds(&options, |seed| search(&table, &options, seed))?;
-        for (name, scale) in [("table", table.ranges()), ("front", table.front_ranges())] {
-            let whole = table.volume(table.front().iter(), &scale)?;
-            print!("{path:<24} {name}");
-            for count in EVALUATIONS {
-                let shares = all
-                    .iter()
-                    .map(|found| Ok(table.volume(found.iter().take(count), &scale)? / whole));
-                let shares = shares.collect::<Result<Vec<f64>, naschain_nsga::Error>>()?;
-                let (median, worst) = quantiles(shares.into_iter(), true);
-                print!("  {median:.4} ({worst:.4})");
-            }
-            println!();
+            print_single(path, &table, &all);
+        } else {
+            print_shares(path, &table, &all)?;
         }
     }
     Ok(())
