@@ -14,7 +14,7 @@ use std::error::Error;
 
 use naschain_core::{Genome, MacroSpace};
 use naschain_nsga::{
-    Ask, Graph, Mode, Objective, Outcome, Pace, Search, SearchConfig, Space, hypervolume,
+    Ask, Mode, Objective, OperationGraph, Outcome, Pace, Search, SearchConfig, Space, hypervolume,
 };
 
 const EPOCHS: usize = 9;
@@ -50,7 +50,7 @@ impl Space for CurveTable {
         vec![None, Some(network.params), Some(network.flops)]
     }
 
-    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+    fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
         self.macro_space.graphs(genome)
     }
 }

@@ -1,6 +1,6 @@
 use naschain_core::{MicroArchitecture, MicroEdge, MicroOperation, MicroSpace};
 
-use crate::{Design, Graph, Space, Value, Variable, Variables};
+use crate::{Design, OperationGraph, Space, Value, Variable, Variables};
 
 /// The cells of a [`MicroSpace`], for three objectives in this order: one that is evaluated (such as the
 /// accuracy), the number of parameters, and the FLOPs.
@@ -122,7 +122,7 @@ impl Space for CellSpace {
         }
     }
 
-    fn graphs(&self, design: &Design) -> Vec<Graph> {
+    fn graphs(&self, design: &Design) -> Vec<OperationGraph> {
         let Ok(network) = self.decode(design) else {
             return Vec::new();
         };
@@ -131,7 +131,7 @@ impl Space for CellSpace {
             let mut cells = network.cells.iter();
             let cell = cells.find(|cell| cell.is_reduction == *kind);
             cell.map_or_else(
-                || Graph::new(2, MicroOperation::ALL.len()),
+                || OperationGraph::new(2, MicroOperation::ALL.len()),
                 |cell| graph(&cell.blocks, &cell.outputs),
             )
         };
@@ -141,9 +141,9 @@ impl Space for CellSpace {
 
 /// The graph of a cell. A node for the whole input comes before the cell's two inputs, and one for the
 /// output comes last.
-fn graph(blocks: &[[MicroEdge; 2]], outputs: &[usize]) -> Graph {
+fn graph(blocks: &[[MicroEdge; 2]], outputs: &[usize]) -> OperationGraph {
     let output = blocks.len() + 3;
-    let mut graph = Graph::new(output + 1, MicroOperation::ALL.len());
+    let mut graph = OperationGraph::new(output + 1, MicroOperation::ALL.len());
     for input in [1, 2] {
         graph.add_edge(0, input, None);
     }
@@ -204,7 +204,7 @@ mod tests {
         // The second block reads the first one twice; in the reduction cell no block reads another.
         let genes = [3, 0, 3, 1, 2, 2, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1];
         let graphs = space.graphs(&space.design(&genes).unwrap());
-        let lengths: Vec<_> = graphs.iter().map(Graph::longest_path).collect();
+        let lengths: Vec<_> = graphs.iter().map(OperationGraph::longest_path).collect();
         assert_eq!(lengths, [Some(4), Some(3)]);
     }
 

@@ -11,14 +11,14 @@ pub(crate) struct Ensemble {
 }
 
 struct Member {
-    model: Model,
+    model: Regression,
     /// Number of features from the first on that it uses.
     width: usize,
     /// Its share of the prediction; the shares of all sum to 1.
     weight: f64,
 }
 
-enum Model {
+enum Regression {
     Ridge(Ridge),
     Gaussian(Gaussian),
 }
@@ -36,7 +36,7 @@ impl Ensemble {
         let ridge = Ridge::fit(features, targets);
         let is_alone = surrogate == Surrogate::Ridge || targets.len() < ENOUGH_OUTCOMES;
         if is_alone {
-            let model = Model::Ridge(ridge);
+            let model = Regression::Ridge(ridge);
             let members = vec![Member {
                 model,
                 width,
@@ -45,7 +45,7 @@ impl Ensemble {
             return Ensemble { members };
         }
         let error = ridge.leave_one_out_error(features, targets);
-        let mut models = vec![(error, Model::Ridge(ridge), width)];
+        let mut models = vec![(error, Regression::Ridge(ridge), width)];
         // What a graph tells may be the whole truth, or only blur what the genes tell.
         let widths = if own < width {
             vec![width, own]
@@ -58,13 +58,13 @@ impl Ensemble {
             let rows: Vec<&[f64]> = rows.collect();
             if let Some(model) = Gaussian::fit(&rows, &targets[newest..]) {
                 let error = model.leave_one_out_error();
-                models.push((error, Model::Gaussian(model), width));
+                models.push((error, Regression::Gaussian(model), width));
             }
         }
         Ensemble::weighted(models)
     }
 
-    fn weighted(models: Vec<(f64, Model, usize)>) -> Self {
+    fn weighted(models: Vec<(f64, Regression, usize)>) -> Self {
         let errors = models.iter().map(|(error, ..)| *error);
         let least = errors.fold(f64::INFINITY, f64::min);
         let weighted = models.into_iter().map(|(error, model, width)| {
@@ -89,8 +89,8 @@ impl Ensemble {
     /// Returns the expected target and the standard deviation of that expectation.
     pub(crate) fn predict(&self, features: &[f64]) -> (f64, f64) {
         let of_member = |member: &Member| match &member.model {
-            Model::Ridge(model) => model.predict(&features[..member.width]),
-            Model::Gaussian(model) => model.predict(&features[..member.width]),
+            Regression::Ridge(model) => model.predict(&features[..member.width]),
+            Regression::Gaussian(model) => model.predict(&features[..member.width]),
         };
         if let [member] = &self.members[..] {
             return of_member(member);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_predicts_has_the_larger_share() {
         let line = fit(&rows(60, 1), |row| row[0] + 2.0 * row[1] - row[2]);
-        let ridge = |member: &Member| matches!(member.model, Model::Ridge(_));
+        let ridge = |member: &Member| matches!(member.model, Regression::Ridge(_));
         assert!(share(&line, ridge) > 0.4, "{}", share(&line, ridge));
         let curve = fit(&rows(60, 1), |row| (row[0] - 0.5) * (row[1] - 0.5));
         assert!(share(&curve, ridge) < 0.1, "{}", share(&curve, ridge));

@@ -1,5 +1,5 @@
 use crate::log_scale::piecewise_log2;
-use crate::{Genes, Graph, Search, Space, Surrogate};
+use crate::{Genes, OperationGraph, Search, Space, Surrogate};
 
 /// The surrogate's view of a genome.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl<S: Space> Search<S> {
             Surrogate::Ridge => Vec::new(),
             Surrogate::Ensemble => {
                 let graphs = self.state.space.graphs(genome);
-                graphs.iter().flat_map(Graph::features).collect()
+                graphs.iter().flat_map(OperationGraph::features).collect()
             }
         }
     }

@@ -39,7 +39,7 @@ impl Gaussian {
         let rows = features.iter().map(|row| standardised(&columns, row));
         let rows: Vec<Vec<f64>> = rows.collect();
         let kernel = best_kernel(&rows, &scaled)?;
-        let products = Products::of(&rows.iter().collect::<Vec<_>>());
+        let products = ScalarProducts::of(&rows.iter().collect::<Vec<_>>());
         let factor = products.factor(&kernel)?;
         let weights = factor.solve(&scaled);
         let diagonal = factor.inverse_diagonal();
@@ -116,7 +116,7 @@ fn best_kernel(rows: &[Vec<f64>], targets: &[f64]) -> Option<Kernel> {
     let place = |at: usize| at * (rows.len() - 1) / (sample - 1).max(1);
     let some: Vec<&Vec<f64>> = (0..sample).map(|at| &rows[place(at)]).collect();
     let targets: Vec<f64> = (0..sample).map(|at| targets[place(at)]).collect();
-    let products = Products::of(&some);
+    let products = ScalarProducts::of(&some);
     let mut best: Option<(f64, Kernel)> = None;
     for linear in LINEAR_SHARES {
         for inverse_length in INVERSE_LENGTHS {
@@ -142,13 +142,13 @@ fn best_kernel(rows: &[Vec<f64>], targets: &[f64]) -> Option<Kernel> {
 }
 
 /// The scalar products of all pairs of rows, per feature.
-struct Products {
+struct ScalarProducts {
     count: usize,
     /// The lower triangle of a square matrix, row by row.
     values: Vec<f64>,
 }
 
-impl Products {
+impl ScalarProducts {
     fn of(rows: &[&Vec<f64>]) -> Self {
         let count = rows.len();
         let mut values = vec![0.0; count * count];
@@ -157,7 +157,7 @@ impl Products {
                 values[i * count + j] = dot(rows[i], rows[j]) / rows[i].len() as f64;
             }
         }
-        Products { count, values }
+        ScalarProducts { count, values }
     }
 
     fn get(&self, i: usize, j: usize) -> f64 {
@@ -238,10 +238,10 @@ mod tests {
         for left_out in 0..20 {
             let others: Vec<usize> = (0..20).filter(|at| *at != left_out).collect();
             let some: Vec<&Vec<f64>> = others.iter().map(|at| &model.rows[*at]).collect();
-            let factor = Products::of(&some).factor(&model.kernel).unwrap();
+            let factor = ScalarProducts::of(&some).factor(&model.kernel).unwrap();
             let scaled = |at: &usize| (targets[*at] - model.mean) / model.deviation;
             let weights = factor.solve(&others.iter().map(scaled).collect::<Vec<_>>());
-            let products = Products::of(&model.rows.iter().collect::<Vec<_>>());
+            let products = ScalarProducts::of(&model.rows.iter().collect::<Vec<_>>());
             let covariance = |at: &usize| {
                 let (low, high) = (left_out.min(*at), left_out.max(*at));
                 let lengths = [low, high].map(|at| products.get(at, at));

@@ -8,10 +8,10 @@ use crate::log_scale::piecewise_log2;
 /// and lengths between input and output, as in GRAF (Kadlecová et al., ICML 2024).
 ///
 /// ```
-/// use naschain_nsga::Graph;
+/// use naschain_nsga::OperationGraph;
 ///
 /// // A convolution (0) followed by a pooling (1), and a path around both.
-/// let mut graph = Graph::new(4, 2);
+/// let mut graph = OperationGraph::new(4, 2);
 /// graph.set_operation(1, 0);
 /// graph.set_operation(2, 1);
 /// for (from, to) in [(0, 1), (1, 2), (2, 3), (0, 3)] {
@@ -20,7 +20,7 @@ use crate::log_scale::piecewise_log2;
 /// assert_eq!(graph.longest_path(), Some(3));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Graph {
+pub struct OperationGraph {
     /// Number of kinds of operations.
     kinds: usize,
     /// The operation of each node.
@@ -35,11 +35,11 @@ struct Edge {
     operation: Option<usize>,
 }
 
-impl Graph {
+impl OperationGraph {
     /// A graph of `nodes` nodes without edges and operations, of which there are `kinds`. All graphs at the
     /// same place of a space must have as many kinds.
     pub fn new(nodes: usize, kinds: usize) -> Self {
-        Graph {
+        OperationGraph {
             kinds,
             operations: vec![None; nodes],
             edges: Vec::new(),
@@ -228,8 +228,8 @@ mod tests {
     use super::*;
 
     /// Two kinds on the edges of a diamond, and an edge that leads nowhere.
-    fn diamond() -> Graph {
-        let mut graph = Graph::new(5, 2);
+    fn diamond() -> OperationGraph {
+        let mut graph = OperationGraph::new(5, 2);
         graph.add_edge(0, 1, Some(0));
         graph.add_edge(1, 4, Some(1));
         graph.add_edge(0, 2, Some(1));
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn operations_on_nodes_count_as_those_on_edges() {
         // The diamond with its operations on nodes, two for each path.
-        let mut graph = Graph::new(6, 2);
+        let mut graph = OperationGraph::new(6, 2);
         for (node, operation) in [(1, 0), (2, 1), (3, 1), (4, 1)] {
             graph.set_operation(node, operation);
         }
@@ -268,12 +268,12 @@ mod tests {
 
     #[test]
     fn a_graph_without_a_path_has_as_many_features() {
-        let mut graph = Graph::new(5, 2);
+        let mut graph = OperationGraph::new(5, 2);
         graph.add_edge(0, 3, Some(1));
         let features = graph.features();
         assert_eq!(features.len(), diamond().features().len());
         assert!(features.iter().all(|value| *value == 0.0), "{features:?}");
-        for empty in [Graph::new(0, 2), Graph::new(1, 2)] {
+        for empty in [OperationGraph::new(0, 2), OperationGraph::new(1, 2)] {
             assert_eq!(empty.features(), features);
             assert_eq!(empty.longest_path(), None);
         }

@@ -30,6 +30,7 @@ mod lineage;
 mod log_scale;
 #[cfg(feature = "macro-space")]
 mod macro_space;
+mod offspring;
 mod permutation;
 mod reals;
 mod ridge;
@@ -57,7 +58,7 @@ pub use crowding::crowding_distance;
 pub use design::{Design, Value};
 pub use error::Error;
 pub use genes::{Genes, Mutations};
-pub use graph::Graph;
+pub use graph::OperationGraph;
 pub use hypervolume::hypervolume;
 pub use indicators::{igd, igd_plus};
 pub use reals::{RealVector, Reals};

@@ -1,6 +1,6 @@
 use naschain_core::{Genome, MacroSpace};
 
-use crate::{Graph, Space};
+use crate::{OperationGraph, Space};
 
 /// The macro space, for three objectives in this order: one that is evaluated (such as the accuracy),
 /// the number of parameters, and the FLOPs.
@@ -27,7 +27,7 @@ impl Space for MacroSpace {
         }
     }
 
-    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+    fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
         let Ok(network) = self.decode(genome) else {
             return Vec::new();
         };
@@ -35,7 +35,7 @@ impl Space for MacroSpace {
             // The phase's input is node 0, and its output follows the last node. A phase that was left
             // out has no edges.
             let output = self.nodes + 1;
-            let mut graph = Graph::new(output + 1, 1);
+            let mut graph = OperationGraph::new(output + 1, 1);
             let phase = network.phases.iter().find(|phase| phase.number == number);
             for node in phase.iter().flat_map(|phase| &phase.nodes) {
                 graph.set_operation(node.number, 0);

@@ -1,7 +1,7 @@
 use naschain_core::Genome;
 use serde::{Deserialize, Serialize};
 
-use crate::{Genes, Graph};
+use crate::{Genes, OperationGraph};
 
 /// A search space: which genomes are equivalent, which objectives are known without evaluation, and
 /// what the surrogate can learn from.
@@ -49,7 +49,7 @@ pub trait Space {
     /// Returns the graphs that the genome stands for, such as one for each cell of a network; as many, with
     /// as many kinds of operations, for each genome. The surrogate derives features of them. By default
     /// there are none.
-    fn graphs(&self, _genome: &Self::Genome) -> Vec<Graph> {
+    fn graphs(&self, _genome: &Self::Genome) -> Vec<OperationGraph> {
         Vec::new()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use naschain_core::{Costs, Genome, MacroSpace};
-use naschain_nsga::{Graph, Space};
+use naschain_nsga::{OperationGraph, Space};
 use serde::{Deserialize, Serialize};
 
 /// What the networks of a run may cost at most.
@@ -87,7 +87,7 @@ impl Space for LimitedSpace {
         self.space.known_objectives(genome)
     }
 
-    fn graphs(&self, genome: &Genome) -> Vec<Graph> {
+    fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
         self.space.graphs(genome)
     }
 }

@@ -1,6 +1,6 @@
 //! A column of a variable.
 
-use naschain_nsga::{Graph, Value, Variable};
+use naschain_nsga::{OperationGraph, Value, Variable};
 
 pub(crate) struct Column {
     kind: Kind,
@@ -65,7 +65,7 @@ impl Column {
     }
 
     /// The graph of a design, if there are columns of edges or nodes. `indices` are its values.
-    pub(crate) fn graph(columns: &[Column], indices: &[usize]) -> Option<Graph> {
+    pub(crate) fn graph(columns: &[Column], indices: &[usize]) -> Option<OperationGraph> {
         let last = columns.iter().filter_map(|column| match column.kind {
             Kind::Edge(_, to) => Some(to),
             Kind::Node(node) | Kind::Input(node) => Some(node),
@@ -81,7 +81,7 @@ impl Column {
             .iter()
             .any(|column| matches!(column.kind, Kind::Input(_)));
         let output = last + usize::from(has_inputs);
-        let mut graph = Graph::new(output + 1, kinds.max().unwrap_or(0));
+        let mut graph = OperationGraph::new(output + 1, kinds.max().unwrap_or(0));
         let mut is_read = vec![false; output + 1];
         for (column, index) in columns.iter().zip(indices) {
             match column.kind {

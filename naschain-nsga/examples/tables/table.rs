@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use naschain_nsga::{Design, Graph, Space, Value, Variable, Variables, hypervolume};
+use naschain_nsga::{Design, OperationGraph, Space, Value, Variable, Variables, hypervolume};
 
 use crate::column::Column;
 
@@ -174,7 +174,7 @@ impl Space for &Table {
             .collect()
     }
 
-    fn graphs(&self, design: &Design) -> Vec<Graph> {
+    fn graphs(&self, design: &Design) -> Vec<OperationGraph> {
         let indices = design.values().iter().map(|value| match value {
             Value::Category(index) => *index,
             _ => 0,
