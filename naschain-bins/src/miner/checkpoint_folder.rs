@@ -77,13 +77,11 @@ impl CheckpointFolder {
         epoch: &Epoch,
         recipe: &Recipe,
     ) -> Result<()> {
+        // First, so that a training that goes on from this checkpoint after a crash has the curve up to it.
+        // The curve is only shown: the checkpoint is saved without it, too.
+        let curve = self.add_to_curve(training, epoch);
         let folder = self.write(training, checkpoint)?;
-        let mut curve = self.curve(training);
-        curve.retain(|point| point.epoch < epoch.number);
-        curve.push(CurvePoint::from(epoch));
-        // Not waited for: it is written after each epoch, and only shown.
-        let (path, json) = (folder.join(CURVE), serde_json::to_vec(&curve)?);
-        std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+        curve?;
         let (epoch, interval) = (epoch.number, recipe.epochs.div_ceil(KEPT));
         for earlier in self.epochs(training) {
             let is_kept = earlier % interval == 0 || recipe.rungs.contains(&earlier);
@@ -104,10 +102,28 @@ impl CheckpointFolder {
 
     /// Writes the file of a checkpoint at the end of an epoch; returns the training's folder.
     fn write(&self, training: &str, checkpoint: &Checkpoint) -> Result<PathBuf> {
+        let folder = self.create(training)?;
+        checkpoint.save(&file(&folder, checkpoint.epoch()))?;
+        Ok(folder)
+    }
+
+    /// Writes the learning curve with a further epoch. It is replaced at once, but not waited for.
+    fn add_to_curve(&self, training: &str, epoch: &Epoch) -> Result<()> {
+        let mut curve = self.curve(training);
+        curve.retain(|point| point.epoch < epoch.number);
+        curve.push(CurvePoint::from(epoch));
+        let path = self.create(training)?.join(CURVE);
+        let partial = path.with_extension("partial");
+        let written = std::fs::write(&partial, serde_json::to_vec(&curve)?);
+        let renamed = written.and_then(|()| std::fs::rename(&partial, &path));
+        renamed.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The folder of a training, which is created if there is none.
+    fn create(&self, training: &str) -> Result<PathBuf> {
         let folder = self.folder(training);
         let created = std::fs::create_dir_all(&folder);
         created.with_context(|| format!("cannot create {}", folder.display()))?;
-        checkpoint.save(&file(&folder, checkpoint.epoch()))?;
         Ok(folder)
     }
 
