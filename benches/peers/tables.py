@@ -7,7 +7,7 @@ columns: the share of the table's hypervolume after 25, 50, 100, 200 and 400 dis
 (and worse quartile), with objectives scaled to the ranges of the table and of its front. With --single
 only the first objective is searched, and the evaluations until its best value are printed.
 
-    venv/bin/python benches/peers/tables.py TABLE... [--peers tpe,nsga2,gp,pymoo,local,random] [--seeds 31] [--single]
+    venv/bin/python benches/peers/tables.py TABLE... [--peers tpe,nsga2,pymoo,local,random] [--seeds 31] [--single]
 
 All peers are told which variables are categories and which are integers; they do not know the objectives
 that are known without an evaluation. A design that a peer proposes again costs it nothing: only distinct
@@ -143,12 +143,6 @@ def nsga2(seed):
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
 
 
-def gp(seed):
-    import optuna
-
-    return optuna.samplers.GPSampler(seed=seed, deterministic_objective=True)
-
-
 def by_pymoo(table, log, seed):
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.mixed import (
@@ -190,7 +184,6 @@ PEERS = {
     "local": by_local,
     "tpe": by_optuna(tpe),
     "nsga2": by_optuna(nsga2),
-    "gp": by_optuna(gp),
     "pymoo": by_pymoo,
 }
 

@@ -213,11 +213,9 @@ impl<S: Space> Search<S> {
         let mut failures = 0;
         while self.state.slots.len() < until && failures < MAX_FAILURES && !parents.is_empty() {
             let parent = mating.tournaments.winner();
-            let mut genome = self.state.slots[parent].genome().clone();
             let mut block = self.mutations.of_block(&mut mating.stream);
-            let domain = self.state.space.domain();
-            genome.mutate(domain, &mut block, &mut mating.stream);
-            failures += usize::from(!self.add(genome, Parents::one(parent)));
+            let (genome, of_one) = self.mutated(parent, &mut block, &mut mating.stream);
+            failures += usize::from(!self.add(genome, of_one));
         }
     }
 

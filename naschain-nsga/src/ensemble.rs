@@ -36,13 +36,7 @@ impl Ensemble {
         let ridge = Ridge::fit(features, targets);
         let is_alone = surrogate == Surrogate::Ridge || targets.len() < ENOUGH_OUTCOMES;
         if is_alone {
-            let model = Regression::Ridge(ridge);
-            let members = vec![Member {
-                model,
-                width,
-                weight: 1.0,
-            }];
-            return Ensemble { members };
+            return Ensemble::weighted(vec![(0.0, Regression::Ridge(ridge), width)]);
         }
         let error = ridge.leave_one_out_error(features, targets);
         let mut models = vec![(error, Regression::Ridge(ridge), width)];
@@ -64,6 +58,7 @@ impl Ensemble {
         Ensemble::weighted(models)
     }
 
+    /// Weights models, each with its leave-one-out error and the number of features that it uses.
     fn weighted(models: Vec<(f64, Regression, usize)>) -> Self {
         let errors = models.iter().map(|(error, ..)| *error);
         let least = errors.fold(f64::INFINITY, f64::min);

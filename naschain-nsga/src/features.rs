@@ -15,8 +15,8 @@ pub(crate) struct Features {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FeatureCounts {
     of_space: usize,
-    of_graphs: usize,
-    all: usize,
+    /// Those of graphs come last.
+    pub(crate) of_graphs: usize,
 }
 
 impl<S: Space> Search<S> {
@@ -28,14 +28,7 @@ impl<S: Space> Search<S> {
         self.feature_counts = FeatureCounts {
             of_space: self.state.space.features(slot.genome()).len(),
             of_graphs: self.of_graphs(slot.genome()).len(),
-            all: 0,
         };
-        self.feature_counts.all = self.features_of(0, 0).values.len();
-    }
-
-    /// The number of features that are not of graphs, which come last.
-    pub(crate) fn own_feature_count(&self) -> usize {
-        self.feature_counts.all - self.feature_counts.of_graphs
     }
 
     /// The features of a candidate that was evaluated with the budget of a rung.

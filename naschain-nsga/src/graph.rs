@@ -95,8 +95,8 @@ impl OperationGraph {
         edges
     }
 
-    /// The operations that a value passes from the start of an edge's predecessor on: that of the edge, and
-    /// that of the node to which it leads.
+    /// The operations that a value passes on an edge: that of the edge, and that of the node to which it
+    /// leads.
     fn passed(&self, edge: &Edge) -> impl Iterator<Item = usize> {
         [edge.operation, self.operations[edge.to]]
             .into_iter()

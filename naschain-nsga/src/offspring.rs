@@ -14,10 +14,20 @@ impl<S: Space> Search<S> {
     pub(crate) fn neighbour(&self, stream: &mut Stream) -> Option<(S::Genome, Parents)> {
         let front = self.front.candidates();
         let parent = *front.get(stream.index(front.len().max(1)))?;
-        let mut genome = self.state.slots[parent].genome().clone();
         let mut one = self.mutations.of_one(stream);
-        genome.mutate(self.state.space.domain(), &mut one, stream);
-        Some((genome, Parents::one(parent)))
+        Some(self.mutated(parent, &mut one, stream))
+    }
+
+    /// The genome of a candidate with these mutations.
+    pub(crate) fn mutated(
+        &self,
+        parent: usize,
+        mutations: &mut Mutations,
+        stream: &mut Stream,
+    ) -> (S::Genome, Parents) {
+        let mut genome = self.state.slots[parent].genome().clone();
+        genome.mutate(self.state.space.domain(), mutations, stream);
+        (genome, Parents::one(parent))
     }
 
     /// Returns up to `count` offspring, neighbours of the front and random genomes that are neither

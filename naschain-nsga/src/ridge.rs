@@ -46,9 +46,7 @@ impl Ridge {
     /// Returns the expected target and the standard deviation of that expectation.
     pub(crate) fn predict(&self, features: &[f64]) -> (f64, f64) {
         let row = standardised(&self.columns, features);
-        let products = row.iter().zip(&self.weights).map(|(x, weight)| x * weight);
-        let expected = self.intercept + products.sum::<f64>();
-        (expected, self.noise * self.leverage(&row).sqrt())
+        (self.expected(&row), self.noise * self.leverage(&row).sqrt())
     }
 
     /// The mean square of the leave-one-out errors of the outcomes that the model was fitted to.
@@ -58,11 +56,16 @@ impl Ridge {
             let row = standardised(&self.columns, features);
             let leverage = 1.0 / count + self.leverage(&row);
             // An outcome that determines its own prediction says nothing about the others.
-            let error =
-                (target - self.predict(features).0) / (1.0 - leverage).max(MIN_INDEPENDENCE);
+            let error = (target - self.expected(&row)) / (1.0 - leverage).max(MIN_INDEPENDENCE);
             error * error
         });
         errors.sum::<f64>() / count
+    }
+
+    /// The expected target of standardised features.
+    fn expected(&self, row: &[f64]) -> f64 {
+        let products = row.iter().zip(&self.weights).map(|(x, weight)| x * weight);
+        self.intercept + products.sum::<f64>()
     }
 
     fn leverage(&self, row: &[f64]) -> f64 {

@@ -169,6 +169,8 @@ impl<S: Space> Search<S> {
     /// A model for each objective that the space does not know of all these genomes.
     fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
         let features = self.cached_features(told);
+        let width = features.first().map_or(0, |row| row.len());
+        let own = width.saturating_sub(self.feature_counts.of_graphs);
         let is_known = |index: &usize, objective: usize| {
             let features = self.feature_cache.get(index);
             features.is_some_and(|features| features.known[objective].is_some())
@@ -182,7 +184,7 @@ impl<S: Space> Search<S> {
             let scale = LogScale::of(&targets);
             let scaled: Vec<f64> = targets.iter().map(|value| scale.apply(*value)).collect();
             let surrogate = self.state.config.surrogate;
-            let model = Ensemble::fit(surrogate, &features, self.own_feature_count(), &scaled);
+            let model = Ensemble::fit(surrogate, &features, own, &scaled);
             Some((model, scale))
         });
         models.collect()

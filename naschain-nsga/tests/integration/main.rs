@@ -9,6 +9,7 @@ mod limits;
 mod macro_space;
 mod nas_bench_macro;
 mod oracle;
+mod origins;
 mod quality;
 mod rungs;
 mod saving;
