@@ -1,9 +1,12 @@
 //! Runs a computation on the engine of the device that the caller chose.
 
+use naschain_core::NetworkRef;
+
 use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::engine::Engine;
+use crate::layers::LayersNetwork;
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
 use crate::{Device, Error, Isa};
@@ -47,12 +50,20 @@ impl Default for Options {
 pub(crate) trait Computation: Send {
     type Output: Send;
 
+    /// The network, whose space decides about the engine.
+    fn network(&self) -> NetworkRef<'_>;
+
     fn run<E: Engine>(self, target: &E::Target) -> Result<Self::Output, Error>;
 }
 
 pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output, Error> {
+    let is_macro = matches!(work.network(), NetworkRef::Macro(_));
     match options.device {
         Device::Cpu => run_on_cpu(options, work),
+        device if !is_macro => Err(Error::DeviceUnavailable {
+            device,
+            reason: "networks of this space are trained on the CPU only, so far".to_owned(),
+        }),
         Device::Cuda(index) => cuda::run(index, work),
         Device::CudaDirect(index) => cuda::run_directly(index, work),
         Device::Wgpu(index) => wgpu::run(index, work),
@@ -80,7 +91,10 @@ fn run_on_cpu<W: Computation>(options: Options, work: W) -> Result<W::Output, Er
             threads,
             reason: error.to_string(),
         })?;
-    pool.install(|| work.run::<CpuNetwork>(&isa))
+    pool.install(|| match work.network() {
+        NetworkRef::Macro(_) => work.run::<CpuNetwork>(&isa),
+        _ => work.run::<LayersNetwork>(&isa),
+    })
 }
 
 /// Checks that a device can be used, without using it.

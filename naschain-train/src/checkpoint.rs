@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_core::{Digest, NetworkRef, Recipe, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::ARITHMETIC_VERSION;
@@ -76,7 +76,7 @@ struct CheckpointHeader {
 
 impl TrainingIdentity {
     pub(crate) fn new(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         dataset: &Dataset,
         recipe: &Recipe,
     ) -> TrainingIdentity {
@@ -85,7 +85,7 @@ impl TrainingIdentity {
             Digest(*blake3::hash(&json).as_bytes())
         };
         TrainingIdentity {
-            architecture: digest(serde_json::to_vec(architecture)),
+            architecture: digest(serde_json::to_vec(&network)),
             recipe: digest(serde_json::to_vec(recipe)),
             data: dataset.digest(),
         }
@@ -147,8 +147,12 @@ impl TrainingState {
 impl Checkpoint {
     /// A file name for this training's checkpoints: 64 hexadecimal digits that are equal for equal
     /// architecture, recipe and data set.
-    pub fn name(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> String {
-        let identity = TrainingIdentity::new(architecture, dataset, recipe);
+    pub fn name<'n>(
+        network: impl Into<NetworkRef<'n>>,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> String {
+        let identity = TrainingIdentity::new(network.into(), dataset, recipe);
         let json = serde_json::to_vec(&identity).expect("an identity is plain data");
         Digest(*blake3::hash(&json).as_bytes()).to_string()
     }

@@ -1,7 +1,7 @@
 //! The operations that training and evaluation need from a network, implemented for CPU and GPU, so
 //! that the plan of a network, the training loop and checkpoints exist once.
 
-use naschain_core::{Architecture, Recipe};
+use naschain_core::{Architecture, NetworkRef, Recipe};
 
 use crate::Error;
 use crate::loss::Loss;
@@ -14,7 +14,7 @@ pub(crate) trait Engine: Sized {
 
     /// Builds the network with tensors from `source`.
     fn build(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         source: TensorSource,
         target: &Self::Target,
     ) -> Result<Self, Error>;
@@ -47,4 +47,15 @@ pub(crate) struct StepInput {
     pub(crate) labels: Vec<u16>,
     /// For each path one factor per image; empty if nothing is dropped.
     pub(crate) factors: Vec<Vec<f32>>,
+}
+
+/// The network of an engine for the macro space.
+///
+/// # Panics
+/// For a network of another space: [`crate::backend::run`] chooses the engine by the space.
+pub(crate) fn macro_network(network: NetworkRef<'_>) -> &Architecture {
+    match network {
+        NetworkRef::Macro(architecture) => architecture,
+        other => panic!("the engine of the macro space got {other:?}"),
+    }
 }

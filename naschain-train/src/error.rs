@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Something works with networks of the macro space only.
+    #[error("{what} works with networks of the macro space only; this one is of the {space} space")]
+    OtherSpace {
+        /// What it is.
+        what: &'static str,
+        /// The name of the network's space.
+        space: &'static str,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", shown(path))]
     Io {

@@ -1,6 +1,6 @@
 //! The accuracy of weights on a set of images.
 
-use naschain_core::{Accuracy, Architecture, Recipe};
+use naschain_core::{Accuracy, NetworkRef, Recipe};
 
 use crate::backend::{self, Computation, Options};
 use crate::batches::{Normalisation, Split};
@@ -20,16 +20,17 @@ pub(crate) const BATCH: usize = 250;
 /// [`Error::Weights`] when they do not fit the architecture, [`Error::DataMismatch`], or
 /// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when image files have
 /// changed since they were listed.
-pub fn evaluate(
-    architecture: &Architecture,
+pub fn evaluate<'n>(
+    network: impl Into<NetworkRef<'n>>,
     weights: &Weights,
     dataset: &Dataset,
     images: &Images,
     options: Options,
 ) -> Result<Accuracy, Error> {
-    check(architecture, dataset)?;
+    let network = network.into();
+    check(network, dataset)?;
     let work = Evaluation {
-        architecture,
+        network,
         weights,
         images,
         indices: (0..images.len()).collect(),
@@ -44,19 +45,20 @@ pub fn evaluate(
 /// # Errors
 /// Those of [`evaluate`]; [`Error::Core`] for a recipe that is not valid, [`Error::TooFewImages`]
 /// and [`Error::ImagesLeftOut`].
-pub fn measure_accuracy(
-    architecture: &Architecture,
+pub fn measure_accuracy<'n>(
+    network: impl Into<NetworkRef<'n>>,
     weights: &Weights,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
 ) -> Result<Accuracy, Error> {
+    let network = network.into();
     let split = Split::draw(dataset, recipe)?;
-    let inputs = TrainingInputs::new(architecture, dataset, recipe, split);
+    let inputs = TrainingInputs::new(network, dataset, recipe, split);
     inputs.check(options)?;
     let (images, indices) = inputs.split.evaluation_images(dataset);
     let work = Evaluation {
-        architecture,
+        network,
         weights,
         images,
         indices,
@@ -66,7 +68,7 @@ pub fn measure_accuracy(
 }
 
 struct Evaluation<'a> {
-    architecture: &'a Architecture,
+    network: NetworkRef<'a>,
     weights: &'a Weights,
     images: &'a Images,
     indices: Vec<usize>,
@@ -76,9 +78,13 @@ struct Evaluation<'a> {
 impl Computation for Evaluation<'_> {
     type Output = Accuracy;
 
+    fn network(&self) -> NetworkRef<'_> {
+        self.network
+    }
+
     fn run<E: Engine>(self, target: &E::Target) -> Result<Accuracy, Error> {
         let source = TensorSource::stored(self.weights.clone());
-        let mut network = E::build(self.architecture, source, target)?;
+        let mut network = E::build(self.network, source, target)?;
         accuracy(
             &mut network,
             &self.normalisation,
@@ -90,7 +96,7 @@ impl Computation for Evaluation<'_> {
 
 /// A model's logits for images × channels × height × width values from 0 to 255.
 pub(crate) fn logits(model: &Model, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
-    let shape = model.architecture.input;
+    let shape = model.network.view().input();
     if !pixels.len().is_multiple_of(shape.len()) {
         let found = pixels.len();
         return Err(Error::PixelCount { found, shape });
@@ -106,11 +112,14 @@ struct Inference<'a> {
 impl Computation for Inference<'_> {
     type Output = Vec<f32>;
 
+    fn network(&self) -> NetworkRef<'_> {
+        self.model.network.view()
+    }
+
     fn run<E: Engine>(self, target: &E::Target) -> Result<Vec<f32>, Error> {
-        let architecture = &self.model.architecture;
-        let shape = architecture.input;
+        let shape = self.network().input();
         let source = TensorSource::stored(self.model.weights.clone());
-        let mut network = E::build(architecture, source, target)?;
+        let mut network = E::build(self.network(), source, target)?;
         let mut all = Vec::new();
         for pixels in self.pixels.chunks(BATCH * shape.len()) {
             let normalisation = &self.model.normalisation;

@@ -22,6 +22,7 @@ mod evaluation;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
 mod kernels;
+mod layers;
 mod loss;
 mod math;
 mod memory;

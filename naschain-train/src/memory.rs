@@ -1,9 +1,13 @@
 //! Estimate of the memory that a training needs, computed before it starts.
 
-use naschain_core::{Architecture, Phase, Recipe};
+use naschain_core::{
+    Architecture, LayerGraph, LayerOperation, NetworkRef, Phase, Recipe, Shape,
+};
 
 use crate::evaluation::BATCH as EVALUATION_BATCH;
 use crate::kernels::{BLOCK, chunk};
+use crate::layers::layer_graph;
+use crate::layers::plan::Wiring;
 use crate::{Error, Options};
 
 /// Bytes of an f32.
@@ -14,34 +18,106 @@ const THREAD_BYTES: u128 = 1 << 20;
 /// Estimates the peak memory of [`train`](crate::train) in bytes, without the data set.
 ///
 /// The estimate is the sum of the CPU network's buffers: a mini-batch's feature maps, the gradients
-/// with respect to one phase's maps, the parameters with their gradients and velocities, and one
+/// with respect to those that are needed at a time, the parameters with their gradients and velocities, and one
 /// MiB per thread. Measured peaks on the CPU are 50 to 100 % of the estimate; CUDA's allocator
 /// reserves memory in larger pieces.
-pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threads: usize) -> u64 {
-    let batch = wide(recipe.batch_size.min(recipe.train_images));
-    let blocks = batch.div_ceil(wide(BLOCK));
-    let layers: Vec<Layers> = architecture.phases.iter().map(Layers::new).collect();
-    let most = |of: &dyn Fn(&Layers) -> u128| layers.iter().map(of).max().unwrap_or(0);
-    let input = wide(architecture.input.len());
-    let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
-    let gradients = most(&|l| (l.nodes + 2) * l.map);
+pub fn training_memory_bytes<'n>(
+    network: impl Into<NetworkRef<'n>>,
+    recipe: &Recipe,
+    threads: usize,
+) -> u64 {
+    let network = network.into();
+    let images = wide(recipe.batch_size.min(recipe.train_images));
+    let batch = Batch {
+        images,
+        blocks: images.div_ceil(wide(BLOCK)),
+        drops_paths: recipe.drop_path > 0.0,
+    };
+    let numbers = match network {
+        NetworkRef::Macro(architecture) => of_phases(architecture, batch),
+        other => of_layers(&layer_graph(other), batch),
+    };
     // Pixels exist in the network and, for training or validation, in the mini-batch passed to it.
+    let input = wide(network.input().len());
     let validated = match recipe.validation_images {
         // The test images, whose number the recipe does not say.
         0 => EVALUATION_BATCH,
         images => images.min(EVALUATION_BATCH),
     };
-    let validated = wide(validated);
-    let images = batch * (maps + gradients + input) + (2 * batch).max(validated) * input;
-    let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
+    let pixels = images * input + (2 * images).max(wide(validated)) * input;
+    let bytes = FLOAT_BYTES * (numbers + pixels) + wide(threads.max(1)) * THREAD_BYTES;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Sizes of a mini-batch.
+#[derive(Clone, Copy)]
+struct Batch {
+    images: u128,
+    /// Blocks of images.
+    blocks: u128,
+    drops_paths: bool,
+}
+
+/// Numbers of a network of the macro space, without its input.
+fn of_phases(architecture: &Architecture, batch: Batch) -> u128 {
+    let layers: Vec<Layers> = architecture.phases.iter().map(Layers::new).collect();
+    let most = |of: &dyn Fn(&Layers) -> u128| layers.iter().map(of).max().unwrap_or(0);
+    let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
+    let gradients = most(&|l| (l.nodes + 2) * l.map);
+    let in_chunk = most(&|l| l.chunk * (1 + u128::from(batch.drops_paths) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);
     let parameters: u128 = layers.iter().map(|l| l.parameters).sum();
-    // Parameters, velocities, gradients and transposed weights; on the host, before the first step or
-    // after an epoch, parameters and velocities with the copies made to check or to store them;
-    // gradients of each block.
-    let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
-    let bytes = FLOAT_BYTES * all + wide(threads.max(1)) * THREAD_BYTES;
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+    batch.images * (maps + gradients) + of_parameters(parameters, in_chunk + sums, batch)
+}
+
+/// Parameters, velocities, gradients and transposed weights; on the host, before the first step or
+/// after an epoch, parameters and velocities with the copies made to check or to store them;
+/// gradients of each block, which also has so many numbers of scratch.
+fn of_parameters(parameters: u128, scratch: u128, batch: Batch) -> u128 {
+    (9 + batch.blocks) * parameters + batch.blocks * scratch
+}
+
+/// Numbers of a network of layers, without its input.
+fn of_layers(graph: &LayerGraph, batch: Batch) -> u128 {
+    let wiring = Wiring::new(graph, &|_| 8);
+    let (mut maps, mut parameters, mut in_chunk) = (0, 0, 0);
+    for layer in &graph.layers {
+        let read = layer.inputs.iter().map(|map| graph.shape(*map).channels);
+        let (read, channels) = (wide(read.sum()), wide(layer.output.channels));
+        let padded = channels.next_multiple_of(8);
+        let pixels = layer.output.height * layer.output.width;
+        maps += padded * wide(pixels);
+        match layer.operation {
+            LayerOperation::Convolution { kernel, .. } => {
+                let taps = wide(kernel[0] * kernel[1]);
+                parameters += padded * read * taps;
+                // Convolutions with several taps copy what each of them reads.
+                let copied = read.next_multiple_of(8) * wide(pixels * chunk(pixels));
+                in_chunk = in_chunk.max((taps + 1) * copied);
+            }
+            LayerOperation::Depthwise { kernel, .. } => {
+                parameters += padded * wide(kernel * kernel);
+            }
+            // Parameters and statistics; sums over each image.
+            LayerOperation::BatchNorm => {
+                parameters += 4 * padded;
+                maps += 2 * padded;
+            }
+            _ => {}
+        }
+    }
+    let gradients: u128 = wiring.slot_sizes.iter().map(|size| wide(*size)).sum();
+    let largest = wiring.slot_sizes.iter().max().copied().unwrap_or(0);
+    // The bordered image, and one gradient before it is added to others.
+    let border = Shape {
+        height: graph.input.height + 2,
+        width: graph.input.width + 2,
+        ..graph.input
+    };
+    maps += wide(border.len()) + wide(largest);
+    let outputs = graph.outputs.iter().map(|map| graph.shape(*map).channels);
+    parameters += wide(outputs.sum()) * wide(graph.classes.next_multiple_of(8));
+    batch.images * (maps + gradients) + of_parameters(parameters, in_chunk, batch)
 }
 
 /// Sizes of one phase in elements per image, except `parameters`.
@@ -98,14 +174,14 @@ fn wide(number: usize) -> u128 {
 
 /// Returns [`Error::MemoryLimit`] for a network that needs more than the limit.
 pub(crate) fn check(
-    architecture: &Architecture,
+    network: NetworkRef<'_>,
     recipe: &Recipe,
     options: Options,
 ) -> Result<(), Error> {
     let Some(limit_bytes) = options.memory_limit_bytes else {
         return Ok(());
     };
-    let needed_bytes = training_memory_bytes(architecture, recipe, options.threads);
+    let needed_bytes = training_memory_bytes(network, recipe, options.threads);
     if needed_bytes <= limit_bytes {
         return Ok(());
     }

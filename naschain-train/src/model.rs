@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use naschain_core::{Accuracy, Architecture, Digest, Genome, MacroSpace, Recipe};
+use naschain_core::{Accuracy, Digest, Genome, Network, Recipe, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Options;
@@ -56,9 +56,10 @@ pub struct Model {
     /// The genome.
     pub genome: Genome,
     /// The search space of the genome.
-    pub space: MacroSpace,
-    /// The architecture that the genome decodes to.
-    pub architecture: Architecture,
+    pub space: SearchSpace,
+    /// The network that the genome decodes to.
+    #[serde(rename = "architecture")]
+    pub network: Network,
     /// Scaling of pixels at the network's input.
     pub normalisation: Scaling,
     /// Class names in the order of the outputs; empty if classes only have numbers.
@@ -98,17 +99,18 @@ impl Model {
     /// # Errors
     /// [`Error::Core`] when the genome is not of this space.
     pub fn new(
-        space: &MacroSpace,
+        space: impl Into<SearchSpace>,
         genome: &Genome,
         dataset: &Dataset,
         recipe: &Recipe,
         trained: Trained,
     ) -> Result<Model, Error> {
+        let space = space.into();
         Ok(Model {
             format: FORMAT,
             genome: genome.clone(),
-            space: space.clone(),
-            architecture: space.decode(genome)?,
+            network: space.decode(genome)?,
+            space,
             normalisation: Scaling::new(dataset),
             class_names: dataset.class_names().to_vec(),
             data: dataset.name.clone(),
@@ -233,7 +235,7 @@ impl Model {
             return Err(format!("{name} has the value {value}; all must be finite"));
         }
         // The digest is over the tensors in declaration order; a file has them in another one.
-        let declared = in_declaration_order(&self.architecture, &self.weights);
+        let declared = in_declaration_order(self.network.view(), &self.weights);
         let declared = declared.map_err(|error| error.to_string())?;
         let found = chain_digest(self.digest_before, declared.into_iter());
         if found == self.digest {
@@ -248,14 +250,14 @@ impl Model {
     /// Checks that the redundant parts of the description agree.
     pub(crate) fn check(&self) -> Result<(), String> {
         let decoded = self.space.decode(&self.genome);
-        if self.architecture != decoded.map_err(|error| error.to_string())? {
+        if self.network != decoded.map_err(|error| error.to_string())? {
             let genome = &self.genome;
             return Err(format!(
                 "the architecture is not the one that genome {genome} decodes to"
             ));
         }
-        self.normalisation.check(self.space.input.channels)?;
-        let (names, classes) = (self.class_names.len(), self.space.classes);
+        self.normalisation.check(self.space.input().channels)?;
+        let (names, classes) = (self.class_names.len(), self.space.classes());
         if names != 0 && names != classes {
             return Err(format!(
                 "there are {names} class names for {classes} classes"

@@ -4,11 +4,12 @@ mod evaluate;
 mod fold;
 mod int8;
 pub(crate) mod int8_accuracy;
+mod layers;
 mod messages;
 #[cfg(test)]
 mod tests;
 
-use naschain_core::Phase;
+use naschain_core::{Architecture, Network, Phase};
 use prost::Message;
 
 use crate::kernels::statistics::EPSILON;
@@ -78,26 +79,25 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
         nodes: Vec::new(),
         stored: Vec::new(),
     };
-    let mut x = graph.normalise(model);
-    for (index, phase) in model.architecture.phases.iter().enumerate() {
-        let name = format!("phases.{index}");
-        if index > 0 {
-            let sizes = [("kernel_shape", [2, 2]), ("strides", [2, 2])];
-            let attributes = sizes.map(|(name, sizes)| ints(name, &sizes)).to_vec();
-            x = graph.operator("MaxPool", format!("{name}.pool"), vec![x], attributes);
+    let (x, input) = (graph.normalise(model), model.network.view().input());
+    match &model.network {
+        Network::Macro(architecture) => graph.phases(architecture, x)?,
+        Network::Micro(network) => graph.layers(&network.graph(), x)?,
+        _ => {
+            return Err(Error::OtherSpace {
+                what: "ONNX export",
+                space: model.space.name(),
+            });
         }
-        x = graph.phase(&name, phase, x)?;
     }
-    graph.head(model, x)?;
     graph.source.finish()?;
-    let input = model.architecture.input;
     let image = [input.channels, input.height, input.width];
     Ok(GraphProto {
         node: graph.nodes,
         name: "naschain".to_owned(),
         initializer: graph.stored,
         input: vec![value("pixels", &image)],
-        output: vec![value("logits", &[model.architecture.classes])],
+        output: vec![value("logits", &[model.network.view().classes()])],
     })
 }
 
@@ -139,7 +139,7 @@ impl Graph {
     }
 
     fn normalise(&mut self, model: &Model) -> String {
-        let shape = [1, model.architecture.input.channels, 1, 1];
+        let shape = [1, model.network.view().input().channels, 1, 1];
         let scaling = &model.normalisation;
         let [mean, deviation] = [
             ("normalisation.mean", &scaling.mean),
@@ -153,6 +153,21 @@ impl Graph {
         let centred = self.operator("Sub", "centred".to_owned(), inputs, Vec::new());
         let inputs = vec![centred, deviation];
         self.operator("Div", "normalised".to_owned(), inputs, Vec::new())
+    }
+
+    fn phases(&mut self, architecture: &Architecture, mut x: String) -> Result<(), Error> {
+        for (index, phase) in architecture.phases.iter().enumerate() {
+            let name = format!("phases.{index}");
+            if index > 0 {
+                let sizes = [("kernel_shape", [2, 2]), ("strides", [2, 2])];
+                let attributes = sizes.map(|(name, sizes)| ints(name, &sizes)).to_vec();
+                x = self.operator("MaxPool", format!("{name}.pool"), vec![x], attributes);
+            }
+            x = self.phase(&name, phase, x)?;
+        }
+        let last = architecture.phases.last();
+        let features = last.map_or(architecture.input.channels, |phase| phase.channels);
+        self.head(x, features, architecture.classes)
     }
 
     fn phase(&mut self, name: &str, phase: &Phase, x: String) -> Result<String, Error> {
@@ -216,23 +231,23 @@ impl Graph {
     }
 
     fn norm_relu(&mut self, name: &str, x: String, channels: usize) -> Result<String, Error> {
+        let x = self.norm(name, x, channels)?;
+        Ok(self.operator("Relu", format!("{name}.relu"), vec![x], Vec::new()))
+    }
+
+    fn norm(&mut self, name: &str, x: String, channels: usize) -> Result<String, Error> {
         let mut inputs = vec![x];
         for part in ["weight", "bias", "running_mean", "running_var"] {
             inputs.push(self.weight(format!("{name}.{part}"), &[channels])?);
         }
         let epsilon = vec![float("epsilon", EPSILON)];
-        let x = self.operator("BatchNormalization", name.to_owned(), inputs, epsilon);
-        Ok(self.operator("Relu", format!("{name}.relu"), vec![x], Vec::new()))
+        Ok(self.operator("BatchNormalization", name.to_owned(), inputs, epsilon))
     }
 
-    fn head(&mut self, model: &Model, x: String) -> Result<(), Error> {
-        let architecture = &model.architecture;
+    fn head(&mut self, x: String, features: usize, classes: usize) -> Result<(), Error> {
         let x = self.operator("GlobalAveragePool", "means".to_owned(), vec![x], Vec::new());
         let axis = vec![int("axis", 1)];
         let x = self.operator("Flatten", "features".to_owned(), vec![x], axis);
-        let last = architecture.phases.last();
-        let features = last.map_or(architecture.input.channels, |phase| phase.channels);
-        let classes = architecture.classes;
         let weight = self.weight("linear.weight".to_owned(), &[classes, features])?;
         let bias = self.weight("linear.bias".to_owned(), &[classes])?;
         let inputs = vec![x, weight, bias];

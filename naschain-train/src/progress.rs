@@ -1,6 +1,6 @@
 //! A training in progress: one step after the other, from the start or from any step.
 
-use naschain_core::{Accuracy, Architecture, Digest, Recipe};
+use naschain_core::{Accuracy, Digest, NetworkRef, Recipe};
 
 use crate::backend::Options;
 use crate::batches::{Normalisation, Split};
@@ -32,7 +32,7 @@ pub fn steps(recipe: &Recipe) -> u64 {
 
 /// What a training is computed from.
 pub(crate) struct TrainingInputs<'a> {
-    pub(crate) architecture: &'a Architecture,
+    pub(crate) network: NetworkRef<'a>,
     pub(crate) dataset: &'a Dataset,
     pub(crate) recipe: &'a Recipe,
     pub(crate) split: Split,
@@ -41,13 +41,13 @@ pub(crate) struct TrainingInputs<'a> {
 
 impl<'a> TrainingInputs<'a> {
     pub(crate) fn new(
-        architecture: &'a Architecture,
+        network: NetworkRef<'a>,
         dataset: &'a Dataset,
         recipe: &'a Recipe,
         split: Split,
     ) -> TrainingInputs<'a> {
         TrainingInputs {
-            architecture,
+            network,
             dataset,
             recipe,
             split,
@@ -59,8 +59,8 @@ impl<'a> TrainingInputs<'a> {
     pub(crate) fn check(&self, options: Options) -> Result<(), Error> {
         self.recipe.validate()?;
         check_arithmetic(self.recipe)?;
-        check(self.architecture, self.dataset)?;
-        memory::check(self.architecture, &self.sizes(), options)
+        check(self.network, self.dataset)?;
+        memory::check(self.network, &self.sizes(), options)
     }
 
     /// The recipe with the numbers of images that are actually used.
@@ -127,7 +127,7 @@ impl<'a, E: Engine> InProgress<'a, E> {
                 (TensorSource::stored(weights), Some(state))
             }
         };
-        let mut network = E::build(inputs.architecture, source, target)?;
+        let mut network = E::build(inputs.network, source, target)?;
         // A checkpoint's weights were moved into the network, which has its own copy now.
         let state = state.unwrap_or_else(|| TrainingState::first(network.read()));
         network.start_training(&state.velocities);

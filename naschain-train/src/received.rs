@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use naschain_core::{Accuracy, Architecture, Digest, Recipe, StepState};
+use naschain_core::{Accuracy, Digest, NetworkRef, Recipe, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::TrainingIdentity;
+use crate::layers::layer_graph;
+use crate::layers::plan::LayersPlan;
 use crate::plan::planner::Planner;
 use crate::progress::steps_an_epoch;
 use crate::training::{check, check_arithmetic};
@@ -17,20 +19,24 @@ use crate::{Checkpoint, Dataset, Epoch, Error, Trained};
 /// The key of the one metadata entry of [`LinkedWeights::to_bytes`].
 const KEY: &str = "naschain-weights";
 
-/// The tensors of `weights` in the declaration order of `architecture`.
+/// The tensors of `weights` in the declaration order of a network.
 ///
 /// # Errors
 /// [`Error::Weights`] when a tensor is missing, has another shape, or is not of this architecture.
 pub(crate) fn in_declaration_order<'a>(
-    architecture: &Architecture,
+    network: NetworkRef<'_>,
     weights: &'a Weights,
 ) -> Result<Vec<&'a NamedTensor>, Error> {
     let mut source = TensorSource::stored(weights.clone());
     let lanes = |_| 8;
-    let plan = Planner::new(&mut source, &lanes).plan(architecture)?;
+    let mut planner = Planner::new(&mut source, &lanes);
+    let tensors = match network {
+        NetworkRef::Macro(architecture) => planner.plan(architecture)?.tensors,
+        other => LayersPlan::new(&layer_graph(other), &mut planner)?.tensors,
+    };
     source.finish()?;
     let by_name: BTreeMap<&str, _> = weights.tensors.iter().map(|t| (&*t.name, t)).collect();
-    let declared = plan.tensors.iter();
+    let declared = tensors.iter();
     let declared = declared.filter_map(|tensor| by_name.get(&*tensor.name).copied());
     Ok(declared.collect())
 }
@@ -45,18 +51,19 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Core`] for a recipe that is not valid, [`Error::OtherArithmetic`],
     /// [`Error::DataMismatch`], [`Error::OtherTraining`], [`Error::Weights`], or [`Error::Received`].
-    pub fn check(
+    pub fn check<'n>(
         &self,
-        architecture: &Architecture,
+        network: impl Into<NetworkRef<'n>>,
         dataset: &Dataset,
         recipe: &Recipe,
     ) -> Result<(), Error> {
         recipe.validate()?;
         check_arithmetic(recipe)?;
-        check(architecture, dataset)?;
-        let training = TrainingIdentity::new(architecture, dataset, recipe);
+        let network = network.into();
+        check(network, dataset)?;
+        let training = TrainingIdentity::new(network, dataset, recipe);
         self.identity.check(&training)?;
-        self.check_tensors(architecture)?;
+        self.check_tensors(network)?;
         self.check_position(recipe)
     }
 
@@ -65,15 +72,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Those of [`Checkpoint::check`]; [`Error::Received`] for another step or other digests.
-    pub fn check_state(
+    pub fn check_state<'n>(
         &self,
-        architecture: &Architecture,
+        network: impl Into<NetworkRef<'n>>,
         dataset: &Dataset,
         recipe: &Recipe,
         step: u64,
         expected: StepState,
     ) -> Result<(), Error> {
-        self.check(architecture, dataset, recipe)?;
+        self.check(network, dataset, recipe)?;
         let found = self.step(recipe);
         if found != step {
             return Err(unusable(format!("it is after step {found}, not {step}")));
@@ -93,15 +100,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Those of [`Checkpoint::check`]; [`Error::Received`] for another epoch or digest.
-    pub fn check_pause(
+    pub fn check_pause<'n>(
         &self,
-        architecture: &Architecture,
+        network: impl Into<NetworkRef<'n>>,
         dataset: &Dataset,
         recipe: &Recipe,
         epoch: u32,
         digest: Digest,
     ) -> Result<(), Error> {
-        self.check(architecture, dataset, recipe)?;
+        self.check(network, dataset, recipe)?;
         let (found, step) = (self.state.epoch, self.state.step);
         if (found, step) != (epoch, 0) {
             return Err(unusable(format!(
@@ -122,9 +129,9 @@ impl Checkpoint {
         self.state.epoch + u32::from(self.state.step > 0)
     }
 
-    fn check_tensors(&self, architecture: &Architecture) -> Result<(), Error> {
+    fn check_tensors(&self, network: NetworkRef<'_>) -> Result<(), Error> {
         let weights = &self.state.weights;
-        let declared = in_declaration_order(architecture, weights)?;
+        let declared = in_declaration_order(network, weights)?;
         // Velocities are assigned to parameters by their order.
         let mut pairs = weights.tensors.iter().zip(declared);
         if let Some((found, right)) = pairs.find(|(found, right)| found.name != right.name) {
@@ -291,13 +298,17 @@ impl LinkedWeights {
         })
     }
 
-    /// Checks that the tensors are those of `architecture`, and that a training that ended with them
+    /// Checks that the tensors are those of the network, and that a training that ended with them
     /// has the digest `digest`. So they are the result of the training with this digest: nobody can
     /// make other tensors or another `digest_before` that lead to it.
     ///
     /// # Errors
     /// [`Error::Weights`] or [`Error::Received`].
-    pub fn check(&self, architecture: &Architecture, digest: Digest) -> Result<(), Error> {
+    pub fn check<'n>(
+        &self,
+        network: impl Into<NetworkRef<'n>>,
+        digest: Digest,
+    ) -> Result<(), Error> {
         let received = |problem| Error::Received {
             what: "file of weights",
             problem,
@@ -305,7 +316,7 @@ impl LinkedWeights {
         if let Some((tensor, value)) = self.weights.not_finite() {
             return Err(received(not_finite(&tensor.name, value)));
         }
-        let declared = in_declaration_order(architecture, &self.weights)?;
+        let declared = in_declaration_order(network.into(), &self.weights)?;
         let found = chain_digest(self.digest_before, declared.into_iter());
         if found == digest {
             return Ok(());

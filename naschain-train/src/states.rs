@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use naschain_core::{Architecture, Recipe, StepState};
+use naschain_core::{NetworkRef, Recipe, StepState};
 
 use crate::backend::{self, Computation, Options};
 use crate::batches::Split;
@@ -27,8 +27,8 @@ type OnStep<'a> = &'a mut (dyn FnMut(u64) -> ControlFlow<()> + Send);
 /// step before the checkpoint, before its predecessor in `wanted`, or after the training's last;
 /// [`Error::Diverged`] also when a state has a value that is not finite: no training that ends with a
 /// digest has one.
-pub fn step_states(
-    architecture: &Architecture,
+pub fn step_states<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -38,7 +38,7 @@ pub fn step_states(
 ) -> Result<Vec<StepState>, Error> {
     let mut states = Vec::new();
     let mut keep = |step, state: TrainingState| states.push(state.step_state(step));
-    let inputs = inputs(architecture, dataset, recipe)?;
+    let inputs = inputs(network.into(), dataset, recipe)?;
     visit(&inputs, options, from, wanted, on_step, &mut keep)?;
     Ok(states)
 }
@@ -47,8 +47,8 @@ pub fn step_states(
 ///
 /// # Errors
 /// Those of [`step_states`].
-pub fn state_at(
-    architecture: &Architecture,
+pub fn state_at<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -56,10 +56,11 @@ pub fn state_at(
     step: u64,
     on_step: &mut (dyn FnMut(u64) -> ControlFlow<()> + Send),
 ) -> Result<Checkpoint, Error> {
-    let identity = TrainingIdentity::new(architecture, dataset, recipe);
+    let network = network.into();
+    let identity = TrainingIdentity::new(network, dataset, recipe);
     let mut found = None;
     let mut keep = |_, state| found = Some(state);
-    let inputs = inputs(architecture, dataset, recipe)?;
+    let inputs = inputs(network, dataset, recipe)?;
     visit(&inputs, options, from, &[step], on_step, &mut keep)?;
     let state = found.expect("a visit without an error has visited each step");
     Ok(Checkpoint { identity, state })
@@ -94,8 +95,8 @@ pub fn state_at(
 /// assert_eq!(after, states[1]);
 /// # Ok::<(), naschain_train::Error>(())
 /// ```
-pub fn replay_step(
-    architecture: &Architecture,
+pub fn replay_step<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -107,7 +108,7 @@ pub fn replay_step(
     let mut proceed = |_| ControlFlow::Continue(());
     let (wanted, on_step) = (&[next], &mut proceed);
     let states = step_states(
-        architecture,
+        network,
         dataset,
         recipe,
         options,
@@ -119,12 +120,12 @@ pub fn replay_step(
 }
 
 fn inputs<'a>(
-    architecture: &'a Architecture,
+    network: NetworkRef<'a>,
     dataset: &'a Dataset,
     recipe: &'a Recipe,
 ) -> Result<TrainingInputs<'a>, Error> {
     let split = Split::draw(dataset, recipe)?;
-    Ok(TrainingInputs::new(architecture, dataset, recipe, split))
+    Ok(TrainingInputs::new(network, dataset, recipe, split))
 }
 
 fn visit(
@@ -138,7 +139,7 @@ fn visit(
     inputs.check(options)?;
     let (recipe, mut first) = (inputs.recipe, 0);
     if let Some(checkpoint) = &from {
-        checkpoint.check(inputs.architecture, inputs.dataset, recipe)?;
+        checkpoint.check(inputs.network, inputs.dataset, recipe)?;
         first = checkpoint.step(recipe);
     }
     let last = steps(recipe);
@@ -170,6 +171,10 @@ struct StateVisit<'a> {
 
 impl Computation for StateVisit<'_> {
     type Output = ();
+
+    fn network(&self) -> NetworkRef<'_> {
+        self.inputs.network
+    }
 
     fn run<E: Engine>(self, target: &E::Target) -> Result<(), Error> {
         let mut training = InProgress::<E>::start(self.inputs, self.state, target)?;

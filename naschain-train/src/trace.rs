@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use naschain_core::{Architecture, Recipe};
+use naschain_core::{NetworkRef, Recipe};
 
 use crate::backend::{self, Computation, Options};
 use crate::batches::{Normalisation, Split};
@@ -41,22 +41,23 @@ pub struct Batch {
 ///
 /// # Errors
 /// Those of [`train`](crate::train).
-pub fn trace(
-    architecture: &Architecture,
+pub fn trace<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
 ) -> Result<Trace, Error> {
+    let network = network.into();
     let split = Split::draw(dataset, recipe)?;
     let mut proceed = |_: &_, _| ControlFlow::Continue(());
     let mut losses = Vec::new();
     let mut note = |loss| losses.push(loss);
     let mut training =
-        TrainingTask::new(architecture, dataset, recipe, split.clone(), &mut proceed);
+        TrainingTask::new(network, dataset, recipe, split.clone(), &mut proceed);
     training.on_step = Some(&mut note);
     let trained = training.start(options)?;
     let seed = recipe.seed;
-    let initial = backend::run(options, InitialWeights { architecture, seed })?;
+    let initial = backend::run(options, InitialWeights { network, seed })?;
     let normalisation = Normalisation::new(dataset);
     let mut inputs = Batch::default();
     for epoch in 1..=recipe.epochs {
@@ -121,15 +122,19 @@ impl Batch {
 
 /// The network before the first step.
 struct InitialWeights<'a> {
-    architecture: &'a Architecture,
+    network: NetworkRef<'a>,
     seed: u64,
 }
 
 impl Computation for InitialWeights<'_> {
     type Output = Weights;
 
+    fn network(&self) -> NetworkRef<'_> {
+        self.network
+    }
+
     fn run<E: Engine>(self, target: &E::Target) -> Result<Weights, Error> {
         let source = TensorSource::drawn(self.seed);
-        Ok(E::build(self.architecture, source, target)?.read())
+        Ok(E::build(self.network, source, target)?.read())
     }
 }

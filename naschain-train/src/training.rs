@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use naschain_core::{Accuracy, Architecture, Digest, Measurement, Recipe};
+use naschain_core::{Accuracy, Digest, Measurement, NetworkRef, Recipe};
 
 use crate::backend::{self, Computation, Options};
 use crate::batches::Split;
@@ -55,7 +55,7 @@ pub struct Trained {
     pub weights: Weights,
 }
 
-/// Trains `architecture` on the images that `recipe` draws from `dataset`, then measures its
+/// Trains a network on the images that `recipe` draws from `dataset`, then measures its
 /// accuracy on the validation images, or on the test images if the recipe has none.
 ///
 /// Equal arguments give equal bits, whatever the number of threads. `on_epoch` is called after each
@@ -67,8 +67,8 @@ pub struct Trained {
 /// [`Error::Malformed`] when image files have changed since they were listed; [`Error::Diverged`]
 /// when the loss or a weight is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before
 /// the last epoch.
-pub fn train(
-    architecture: &Architecture,
+pub fn train<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -76,7 +76,7 @@ pub fn train(
 ) -> Result<Trained, Error> {
     let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
-    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(network.into(), dataset, recipe, split, &mut report);
     training.start(options)
 }
 
@@ -116,8 +116,8 @@ pub fn train(
 /// # Errors
 /// Those of [`train`], and [`Error::OtherTraining`] for a checkpoint of another architecture,
 /// recipe or data set.
-pub fn train_from(
-    architecture: &Architecture,
+pub fn train_from<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -126,7 +126,7 @@ pub fn train_from(
 ) -> Result<Trained, Error> {
     let last = recipe.epochs;
     train_until(
-        architecture,
+        network,
         dataset,
         recipe,
         options,
@@ -147,8 +147,8 @@ pub fn train_from(
 /// # Errors
 /// Those of [`train_from`], and [`Error::NoSuchEpoch`] when `last` is before the checkpoint's epoch
 /// or after the recipe's last.
-pub fn train_until(
-    architecture: &Architecture,
+pub fn train_until<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -156,10 +156,11 @@ pub fn train_until(
     last: u32,
     on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
+    let network = network.into();
     let first = match &checkpoint {
         None => 0,
         Some(checkpoint) => {
-            checkpoint.check(architecture, dataset, recipe)?;
+            checkpoint.check(network, dataset, recipe)?;
             checkpoint.first_epoch_end()
         }
     };
@@ -170,14 +171,14 @@ pub fn train_until(
             last: recipe.epochs,
         });
     }
-    let identity = TrainingIdentity::new(architecture, dataset, recipe);
+    let identity = TrainingIdentity::new(network, dataset, recipe);
     let state = checkpoint.map(|checkpoint| checkpoint.state);
     let mut report = |epoch: &Epoch, state: TrainingState| {
         let identity = identity.clone();
         on_epoch(epoch, &Checkpoint { identity, state })
     };
     let split = Split::draw(dataset, recipe)?;
-    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(network, dataset, recipe, split, &mut report);
     TrainingTask {
         state,
         last,
@@ -194,13 +195,13 @@ pub(crate) fn check_arithmetic(recipe: &Recipe) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<(), Error> {
-    if architecture.input == dataset.shape && architecture.classes == dataset.classes {
+pub(crate) fn check(network: NetworkRef<'_>, dataset: &Dataset) -> Result<(), Error> {
+    if network.input() == dataset.shape && network.classes() == dataset.classes {
         return Ok(());
     }
     Err(Error::DataMismatch {
-        architecture: architecture.input,
-        classes: architecture.classes,
+        architecture: network.input(),
+        classes: network.classes(),
         name: dataset.name.clone(),
         shape: dataset.shape,
         data_classes: dataset.classes,
@@ -224,14 +225,14 @@ pub(crate) struct TrainingTask<'a> {
 
 impl<'a> TrainingTask<'a> {
     pub(crate) fn new(
-        architecture: &'a Architecture,
+        network: NetworkRef<'a>,
         dataset: &'a Dataset,
         recipe: &'a Recipe,
         split: Split,
         on_epoch: OnEpoch<'a>,
     ) -> TrainingTask<'a> {
         TrainingTask {
-            inputs: TrainingInputs::new(architecture, dataset, recipe, split),
+            inputs: TrainingInputs::new(network, dataset, recipe, split),
             state: None,
             last: recipe.epochs,
             on_epoch,
@@ -253,8 +254,12 @@ impl<'a> TrainingTask<'a> {
 impl Computation for TrainingTask<'_> {
     type Output = Trained;
 
+    fn network(&self) -> NetworkRef<'_> {
+        self.inputs.network
+    }
+
     fn run<E: Engine>(mut self, target: &E::Target) -> Result<Trained, Error> {
-        let costs = self.inputs.architecture.costs()?;
+        let costs = self.inputs.network.costs()?;
         let mut training = InProgress::<E>::start(&self.inputs, self.state.take(), target)?;
         while training.epoch() < self.last {
             let step = training.step()?;

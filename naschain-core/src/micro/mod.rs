@@ -1,6 +1,8 @@
 //! The micro search space of NSGA-Net: the cells of a network.
 
+mod bits;
 mod cost;
+mod graph;
 mod network;
 
 pub use network::{MicroArchitecture, MicroCell, MicroEdge, MicroOperation, Preprocessing};

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, module};
-use naschain_core::Architecture;
+use naschain_core::{Architecture, Network};
 
 use super::layers::{Builder, Linear, untrained};
 #[cfg(test)]
@@ -70,7 +70,13 @@ impl<B: Backend> BurnNetwork<B> {
             .check()
             .map_err(|problem| Error::Weights { problem })?;
         let source = TensorSource::stored(model.weights.clone());
-        let network = BurnNetwork::build(&model.architecture, source, device)?;
+        let Network::Macro(architecture) = &model.network else {
+            return Err(Error::OtherSpace {
+                what: "the burn module",
+                space: model.space.name(),
+            });
+        };
+        let network = BurnNetwork::build(architecture, source, device)?;
         let Scaling { mean, deviation } = &model.normalisation;
         let mean = scaling(mean.clone(), device);
         let deviation = scaling(deviation.clone(), device);

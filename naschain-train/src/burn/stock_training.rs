@@ -4,7 +4,7 @@ use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
-use naschain_core::{Architecture, Recipe, Shape};
+use naschain_core::{NetworkRef, Recipe, Shape};
 
 use super::clipping::clip;
 use super::layers::values;
@@ -12,7 +12,7 @@ use super::network::BurnNetwork;
 use super::optimizer::Sgd;
 use super::phase::Paths;
 use crate::Error;
-use crate::engine::{Engine, StepInput};
+use crate::engine::{Engine, StepInput, macro_network};
 use crate::evaluation::BATCH;
 use crate::loss::{CrossEntropy, Loss};
 use crate::weights::{TensorSource, Weights};
@@ -30,14 +30,14 @@ impl<B: AutodiffBackend> Engine for StockTraining<B> {
     type Target = B::Device;
 
     fn build(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
         Ok(StockTraining {
-            module: Some(BurnNetwork::build(architecture, source, device)?),
+            module: Some(BurnNetwork::build(macro_network(network), source, device)?),
             sgd: Sgd::new(&[], device),
-            input: architecture.input,
+            input: network.input(),
             device: device.clone(),
         })
     }

@@ -8,7 +8,7 @@ use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use naschain_core::{MacroSpace, Recipe};
+use naschain_core::{MacroSpace, Recipe, SearchSpace};
 
 use super::BurnNetwork;
 use super::layers::values;
@@ -85,16 +85,20 @@ fn gives_the_same_logits_for_every_kind_of_network() {
         (1, 4, "0000000"),
     ] {
         let mut model = model();
-        model.space = MacroSpace {
+        let SearchSpace::Macro(space) = &model.space else {
+            panic!("{:?}", model.space)
+        };
+        let space = MacroSpace {
             phases,
             init_channels,
             input: "3x12x10".parse().unwrap(),
-            ..model.space
+            ..space.clone()
         };
+        model.space = space.into();
         model.genome = genome.parse().unwrap();
-        model.architecture = model.space.decode(&model.genome).unwrap();
+        model.network = model.space.decode(&model.genome).unwrap();
         let source = TensorSource::drawn(3);
-        let drawn = CpuNetwork::build(&model.architecture, source, &Isa::best()).unwrap();
+        let drawn = CpuNetwork::build(model.network.view(), source, &Isa::best()).unwrap();
         model.weights = drawn.read();
         let wrong = BurnNetwork::<Flex>::load(&model, &Default::default());
         let right = "weights do not fit the architecture: the normalisation has 1 means and 1 deviations; images have 3 planes";

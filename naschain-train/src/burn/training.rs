@@ -7,7 +7,7 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
-use naschain_core::{Architecture, Digest, Recipe, Shape};
+use naschain_core::{Architecture, Digest, NetworkRef, Recipe, Shape};
 
 use super::layers::values;
 use super::map::{primitive, tensor};
@@ -17,7 +17,7 @@ use super::optim::ExactSgd;
 use crate::backend::Computation;
 use crate::batches::Split;
 use crate::checkpoint::TrainingState;
-use crate::engine::{Engine, StepInput};
+use crate::engine::{Engine, StepInput, macro_network};
 use crate::evaluation::BATCH;
 use crate::loss::Loss;
 use crate::training::TrainingTask;
@@ -57,16 +57,16 @@ where
     type Target = ExactDevice<B>;
 
     fn build(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         source: TensorSource,
         place: &ExactDevice<B>,
     ) -> Result<Self, Error> {
         let device = &place.device;
         Ok(BurnTraining {
-            module: Some(BurnNetwork::build(architecture, source, device)?),
+            module: Some(BurnNetwork::build(macro_network(network), source, device)?),
             sgd: None,
             velocities: Vec::new(),
-            input: architecture.input,
+            input: network.input(),
             place: place.clone(),
         })
     }
@@ -202,7 +202,7 @@ where
     }
     let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
-    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(architecture.into(), dataset, recipe, split, &mut report);
     training.check(Options::default())?;
     match rayon::current_num_threads() {
         1 => training.run::<BurnTraining<B>>(place),

@@ -26,6 +26,7 @@ impl Pass<'_> {
             mean: &norm.statistics.mean,
             scale: &norm.statistics.scale,
             bias: &self.parameters[norm.bias.range.clone()],
+            relu: true,
         }
     }
 }
@@ -188,7 +189,7 @@ impl Scratch {
 }
 
 /// The chunks of a block's images, for maps of `pixels` pixels.
-pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
     let step = chunk(pixels).min(BLOCK);
     (0..images)
         .step_by(step)
@@ -196,12 +197,12 @@ pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range
 }
 
 /// The elements of some images, of `image` elements each.
-pub(super) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) -> &'a [f32] {
+pub(crate) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) -> &'a [f32] {
     &numbers[images.start * image..images.end * image]
 }
 
 /// The same, mutable.
-pub(super) fn part_mut<'a>(
+pub(crate) fn part_mut<'a>(
     numbers: &'a mut [f32],
     images: &Range<usize>,
     image: usize,

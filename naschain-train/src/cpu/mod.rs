@@ -10,45 +10,39 @@
 //! between two steps, in the order of the blocks; so no result depends on the number of threads.
 
 mod backward;
-mod block;
+pub(crate) mod block;
 mod forward;
+pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use naschain_core::{Architecture, Recipe, Shape};
+use naschain_core::{NetworkRef, Recipe, Shape};
 use rayon::prelude::*;
 
 use self::block::{Block, Pass};
+use self::state::{BlockSums, CpuState};
 use crate::Error;
-use crate::engine::{Engine, StepInput};
+use crate::engine::{Engine, StepInput, macro_network};
 use crate::kernels::BLOCK;
-use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
+use crate::kernels::fold::Accumulate;
 use crate::kernels::simd::Isa;
-use crate::kernels::statistics::{BackwardStatistics, BatchStatistics, Mean, RunningStatistics};
-use crate::kernels::update::{Sgd, SumOfSquares};
 use crate::loss::{CrossEntropy, Loss};
+use crate::plan::NetworkPlan;
 use crate::plan::planner::Planner;
-use crate::plan::{BatchNorm, NetworkPlan, Role};
-use crate::weights::{NamedTensor, TensorSource, Weights};
+use crate::weights::{TensorSource, Weights};
 
 /// A network and its state between two training steps.
 #[derive(Debug)]
 pub(crate) struct CpuNetwork {
-    isa: Isa,
     plan: NetworkPlan,
     input: Shape,
-    norms: Vec<BatchNorm>,
-    parameters: Vec<f32>,
-    velocities: Vec<f32>,
-    gradients: Vec<f32>,
+    state: CpuState,
     /// Transposed weights for the backward pass.
     backward: Vec<f32>,
     blocks: Vec<Block>,
     /// Logits of the current batch, images × classes.
     logits: Vec<f32>,
     cross_entropy: CrossEntropy,
-    /// Sums over the batch that one batch norm needs, sized for the widest.
-    totals: [Vec<f32>; 2],
     /// Whether [`Engine::start_training`] was called, so blocks need backward buffers.
     training: bool,
 }
@@ -57,45 +51,32 @@ impl Engine for CpuNetwork {
     type Target = Isa;
 
     fn build(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         mut source: TensorSource,
         isa: &Isa,
     ) -> Result<CpuNetwork, Error> {
-        let isa = *isa;
+        let (isa, architecture) = (*isa, macro_network(network));
         let lanes = |channels| isa.lanes(channels);
         let mut planner = Planner::new(&mut source, &lanes);
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
         source.finish()?;
         Ok(CpuNetwork {
-            isa,
             plan,
             input: architecture.input,
-            norms,
-            parameters,
-            velocities: Vec::new(),
-            gradients: Vec::new(),
+            state: CpuState::new(isa, norms, parameters),
             backward: Vec::new(),
             blocks: Vec::new(),
             logits: Vec::new(),
             cross_entropy: CrossEntropy::default(),
-            totals: [Vec::new(), Vec::new()],
             training: false,
         })
     }
 
     fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
         self.training = true;
-        let widest = self.norms.iter().map(|norm| norm.dims.padded()).max();
-        self.totals = [0, 1].map(|_| vec![0.0; widest.unwrap_or(0)]);
-        self.velocities = vec![0.0; self.plan.parameters];
-        self.gradients = vec![0.0; self.plan.parameters];
+        self.state.start_training(self.plan.declared(), velocities);
         self.backward = vec![0.0; self.plan.backward];
-        for (tensor, values) in self.plan.declared().zip(velocities) {
-            if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
-                weight.put(values, &mut self.velocities);
-            }
-        }
     }
 
     fn paths(&self) -> usize {
@@ -103,26 +84,11 @@ impl Engine for CpuNetwork {
     }
 
     fn read(&self) -> Weights {
-        let tensors = self.plan.tensors.iter().map(|tensor| {
-            let running = |values: &[f32]| values[..tensor.shape[0]].to_vec();
-            tensor.named(match &tensor.role {
-                Role::Trained(weight) => weight.get(&self.parameters),
-                Role::Idle(values) => values.clone(),
-                Role::RunningMean(norm) => running(&self.norms[*norm].statistics.running_mean),
-                Role::RunningVar(norm) => running(&self.norms[*norm].statistics.running_var),
-            })
-        });
-        Weights {
-            tensors: tensors.collect::<Vec<NamedTensor>>(),
-        }
+        self.state.read(&self.plan.tensors)
     }
 
     fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
-        let read = self.plan.declared().map(|tensor| match &tensor.role {
-            Role::Trained(weight) => Some(weight.get(&self.velocities)),
-            _ => None,
-        });
-        read.collect()
+        self.state.read_velocities(self.plan.declared())
     }
 
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
@@ -131,11 +97,7 @@ impl Engine for CpuNetwork {
             capacity => capacity,
         };
         let mut logits = Vec::new();
-        for norm in &mut self.norms {
-            let weight = &self.parameters[norm.weight.range.clone()];
-            let statistics = &mut norm.statistics;
-            RunningStatistics { weight, statistics }.run_on(self.isa);
-        }
+        self.state.use_running_statistics();
         for pixels in pixels.chunks(at_once * self.input.len()) {
             self.load(pixels);
             self.forward(&[], false);
@@ -164,11 +126,22 @@ impl Engine for CpuNetwork {
             }
         }
         self.plan
-            .fill_transposed(&self.parameters, &mut self.backward);
+            .fill_transposed(&self.state.parameters, &mut self.backward);
         self.backward_pass(&batch.factors);
         self.fold_gradients();
-        self.update(recipe, rate);
+        self.state.update(&self.plan.tensors, recipe, rate);
         loss
+    }
+}
+
+impl Block {
+    /// The sums of a batch norm.
+    fn sums_of(&mut self, phase: usize, node: usize) -> BlockSums<'_> {
+        BlockSums {
+            first: self.first,
+            images: self.images,
+            sums: &mut self.phases[phase].sums[node],
+        }
     }
 }
 
@@ -215,10 +188,10 @@ impl CpuNetwork {
     /// Runs one step of a pass for every block that has images.
     fn each_block(&mut self, factors: &[Vec<f32>], work: impl Fn(&Pass, &mut Block) + Sync) {
         let pass = Pass {
-            isa: self.isa,
+            isa: self.state.isa,
             plan: &self.plan,
-            norms: &self.norms,
-            parameters: &self.parameters,
+            norms: &self.state.norms,
+            parameters: &self.state.parameters,
             backward: &self.backward,
             factors,
         };
@@ -244,40 +217,9 @@ impl CpuNetwork {
 
     /// Combines the images' statistics into those of the batch for one batch norm.
     fn update_statistics(&mut self, phase: usize, node: usize) {
-        let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, pixels) = (self.isa, norm.dims.pixels());
-        let channels = norm.dims.padded();
-        let images: usize = self.blocks.iter().map(|block| block.images).sum();
-        let statistics = &mut norm.statistics;
-        let fold = |block: &Block, which: usize, out: &mut [f32]| {
-            let values = &block.phases[phase].sums[node][which][..block.images * channels];
-            let add = block.first > 0;
-            FoldImages { values, out, add }.run_on(isa);
-        };
-        for block in &self.blocks {
-            fold(block, 0, &mut statistics.mean);
-        }
-        let mean = &mut statistics.mean;
-        Mean { images, mean }.run_on(isa);
-        let total = &mut self.totals[0][..channels];
-        for block in &mut self.blocks {
-            let [means, squares] = &mut block.phases[phase].sums[node];
-            Recentre {
-                pixels,
-                mean: &statistics.mean,
-                means: &means[..block.images * channels],
-                squares,
-            }
-            .run_on(isa);
-            fold(block, 1, total);
-        }
-        BatchStatistics {
-            count: images * pixels,
-            squares: total,
-            weight: &self.parameters[norm.weight.range.clone()],
-            statistics,
-        }
-        .run_on(isa);
+        let norm = self.plan.phases[phase].norm_of(node);
+        self.state
+            .update_statistics(norm, &mut self.blocks, |block| block.sums_of(phase, node));
     }
 
     fn backward_pass(&mut self, factors: &[Vec<f32>]) {
@@ -292,29 +234,9 @@ impl CpuNetwork {
 
     /// Sums over the whole batch for one batch norm's backward pass.
     fn sum_backward(&mut self, phase: usize, node: usize) {
-        let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, channels) = (self.isa, norm.dims.padded());
-        let images: usize = self.blocks.iter().map(|block| block.images).sum();
-        let mut totals = self.totals.each_mut().map(|total| &mut total[..channels]);
-        for block in &self.blocks {
-            for (values, out) in block.phases[phase].sums[node].iter().zip(&mut totals) {
-                let values = &values[..block.images * channels];
-                let add = block.first > 0;
-                FoldImages { values, out, add }.run_on(isa);
-            }
-        }
-        // A batch norm's bias follows its weight in the buffer.
-        let gradients = &mut self.gradients[norm.weight.range.start..norm.bias.range.end];
-        let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
-        BackwardStatistics {
-            count: images * norm.dims.pixels(),
-            gradients: totals[0],
-            products: totals[1],
-            weight_gradient,
-            bias_gradient,
-            statistics: &mut norm.statistics,
-        }
-        .run_on(isa);
+        let norm = self.plan.phases[phase].norm_of(node);
+        self.state
+            .sum_backward(norm, &mut self.blocks, |block| block.sums_of(phase, node));
     }
 
     /// Adds up the blocks' gradients of all parameters except those of batch norms.
@@ -324,40 +246,11 @@ impl CpuNetwork {
             for weight in self.plan.weights() {
                 Accumulate {
                     from: &block.gradients[weight.range.clone()],
-                    to: &mut self.gradients[weight.range.clone()],
+                    to: &mut self.state.gradients[weight.range.clone()],
                     add: index > 0,
                 }
-                .run_on(self.isa);
+                .run_on(self.state.isa);
             }
         }
-    }
-
-    fn update(&mut self, recipe: &Recipe, rate: f64) {
-        let mut squares = 0.0;
-        for tensor in &self.plan.tensors {
-            if let Role::Trained(weight) = &tensor.role {
-                let mut sum = 0.0;
-                SumOfSquares {
-                    lanes: weight.lanes,
-                    channels: weight.outputs,
-                    gradient: &self.gradients[weight.range.clone()],
-                    sum: &mut sum,
-                }
-                .run_on(self.isa);
-                squares += sum;
-            }
-        }
-        let (norm, most) = (squares.sqrt(), recipe.clip_norm as f32);
-        Sgd {
-            factor: if norm > most { most / norm } else { 1.0 },
-            rate: rate as f32,
-            momentum: recipe.momentum as f32,
-            weight_decay: recipe.weight_decay as f32,
-            nesterov: recipe.nesterov,
-            parameters: &mut self.parameters,
-            velocities: &mut self.velocities,
-            gradients: &self.gradients,
-        }
-        .run_on(self.isa);
     }
 }

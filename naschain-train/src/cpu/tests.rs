@@ -2,7 +2,7 @@
 //! with burn.
 
 use burn::backend::{Autodiff, Flex};
-use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
+use naschain_core::{Architecture, MacroSpace, NetworkRef, Purpose, Recipe, Stream};
 use rayon::ThreadPoolBuilder;
 
 use super::CpuNetwork;
@@ -42,7 +42,7 @@ pub(crate) fn architectures() -> Vec<Architecture> {
     ]
 }
 
-fn recipe() -> Recipe {
+pub(crate) fn recipe() -> Recipe {
     let mut recipe = Recipe::default();
     recipe.epochs = 4;
     recipe.label_smoothing = 0.1;
@@ -54,9 +54,14 @@ fn recipe() -> Recipe {
     recipe
 }
 
-fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> StepInput {
+pub(crate) fn batch<'n>(
+    network: impl Into<NetworkRef<'n>>,
+    images: usize,
+    paths: usize,
+    seed: u64,
+) -> StepInput {
     let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
-    let numbers = images * architecture.input.len();
+    let numbers = images * network.into().input().len();
     let indices: Vec<usize> = (0..images).collect();
     StepInput {
         pixels: (0..numbers)
@@ -68,19 +73,20 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
 }
 
 /// The loss of each step, the trained weights, and the logits of other images.
-pub(crate) fn run<E: Engine>(
-    architecture: &Architecture,
+pub(crate) fn run<'n, E: Engine>(
+    network: impl Into<NetworkRef<'n>>,
     target: &E::Target,
     sizes: &[usize],
 ) -> (Vec<f64>, Weights, Vec<f32>) {
-    let mut network = E::build(architecture, TensorSource::drawn(7), target).unwrap();
+    let space = network.into();
+    let mut network = E::build(space, TensorSource::drawn(7), target).unwrap();
     network.start_training(&[]);
     let steps = sizes.iter().enumerate().map(|(step, &images)| {
-        let batch = batch(architecture, images, network.paths(), step as u64);
+        let batch = batch(space, images, network.paths(), step as u64);
         network.step(&batch, &recipe(), 0.05).sum / images as f64
     });
     let losses = steps.collect();
-    let others = batch(architecture, 70, 0, 99).pixels;
+    let others = batch(space, 70, 0, 99).pixels;
     (losses, network.read(), network.logits(others))
 }
 
@@ -144,12 +150,12 @@ fn steps_match_burn_up_to_rounding() {
 fn training_resumes_from_read_weights_and_velocities() {
     let architecture = &architectures()[0];
     let isa = Isa::best();
-    let mut whole = CpuNetwork::build(architecture, TensorSource::drawn(7), &isa).unwrap();
+    let mut whole = CpuNetwork::build(architecture.into(), TensorSource::drawn(7), &isa).unwrap();
     whole.start_training(&[]);
     let batch = batch(architecture, 40, whole.paths(), 1);
     whole.step(&batch, &recipe(), 0.05);
     let stored = TensorSource::stored(whole.read());
-    let mut resumed = CpuNetwork::build(architecture, stored, &isa).unwrap();
+    let mut resumed = CpuNetwork::build(architecture.into(), stored, &isa).unwrap();
     resumed.start_training(&whole.read_velocities());
     whole.step(&batch, &recipe(), 0.05);
     resumed.step(&batch, &recipe(), 0.05);
@@ -162,7 +168,8 @@ fn a_step_allocates_nothing_once_the_buffers_exist() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for architecture in architectures() {
         let mut network =
-            CpuNetwork::build(&architecture, TensorSource::drawn(7), &Isa::best()).unwrap();
+            CpuNetwork::build((&architecture).into(), TensorSource::drawn(7), &Isa::best())
+                .unwrap();
         network.start_training(&[]);
         let recipe = recipe();
         let batch = batch(&architecture, 70, network.paths(), 1);

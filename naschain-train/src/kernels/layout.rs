@@ -66,6 +66,29 @@ pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usiz
     weights
 }
 
+/// From `[out, in, taps]` to `[block][tap][in][lane]`.
+pub(crate) fn pack_taps(weights: &[f32], inputs: usize, taps: usize, lanes: usize) -> Vec<f32> {
+    let by_tap = weights.chunks_exact(inputs * taps).flat_map(|row| {
+        (0..taps).flat_map(move |tap| row[tap..].iter().step_by(taps).copied())
+    });
+    pack1(&by_tap.collect::<Vec<f32>>(), inputs * taps, lanes)
+}
+
+/// The inverse of [`pack_taps`].
+pub(crate) fn unpack_taps(
+    packed: &[f32],
+    inputs: usize,
+    taps: usize,
+    outputs: usize,
+    lanes: usize,
+) -> Vec<f32> {
+    let rows = unpack1(packed, inputs * taps, outputs, lanes);
+    let by_input = rows.chunks_exact(inputs * taps).flat_map(|row| {
+        (0..inputs).flat_map(move |input| row[input..].iter().step_by(inputs).copied())
+    });
+    by_input.collect()
+}
+
 /// The packed weights with which a 3×3 convolution (padding 1) of the output's gradient gives the
 /// input's gradient: inputs and outputs exchanged, the kernel rotated by 180°. Channels and lanes
 /// are equal on both sides.

@@ -8,10 +8,13 @@ pub(crate) mod conv1_weights;
 pub(crate) mod conv3;
 mod conv3_tile;
 pub(crate) mod conv3_weights;
+pub(crate) mod depthwise;
+pub(crate) mod elementwise;
 pub(crate) mod fold;
 pub(crate) mod layout;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod rearrange;
 #[cfg(test)]
 pub(crate) mod reference;
 pub(crate) mod simd;
@@ -20,6 +23,7 @@ pub(crate) mod statistics;
 mod tests;
 mod tile_output;
 pub(crate) mod update;
+pub(crate) mod window;
 
 /// The version of the arithmetic that decides the bits of a training.
 pub const ARITHMETIC_VERSION: u32 = 1;

@@ -1,4 +1,4 @@
-//! Batch norm with ReLU. Each operation processes whole planes: `[image][block][pixel][lane]`.
+//! Batch norm with or without ReLU. Each operation processes whole planes: `[image][block][pixel][lane]`.
 //!
 //! Sums over the pixels of a plane are made in four stripes (pixel number modulo 4), added as (0 +
 //! 1) + (2 + 3). Per-channel values are `[block][lane]`.
@@ -11,6 +11,8 @@ pub(crate) struct Affine<'a> {
     pub(crate) mean: &'a [f32],
     pub(crate) scale: &'a [f32],
     pub(crate) bias: &'a [f32],
+    /// Whether ReLU follows.
+    pub(crate) relu: bool,
 }
 
 impl Affine<'_> {
@@ -22,6 +24,12 @@ impl Affine<'_> {
             V::load(&self.scale[at..]),
             V::load(&self.bias[at..]),
         ]
+    }
+
+    /// Values above this pass; others become 0.
+    #[inline(always)]
+    fn threshold<V: Vector>(self) -> V {
+        V::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY })
     }
 }
 
@@ -94,7 +102,7 @@ impl Kernel for NormMoments<'_> {
     }
 }
 
-/// `y = relu((z - mean) · scale + bias)`.
+/// `y = (z - mean) · scale + bias`, then ReLU if it follows.
 pub(crate) struct Normalise<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
@@ -114,7 +122,7 @@ impl Kernel for Normalise<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let zero = V::splat(0.0);
+        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
         let planes = self
             .z
             .chunks_exact(plane)
@@ -123,14 +131,14 @@ impl Kernel for Normalise<'_> {
             let [mean, scale, bias] = self.affine.at::<V>(index * V::LANES % channels);
             for (z, y) in z.chunks_exact(V::LANES).zip(y.chunks_exact_mut(V::LANES)) {
                 let value = V::load(z).sub(mean).fma(scale, bias);
-                value.where_greater(value, zero, zero).store(y);
+                value.where_greater(value, threshold, zero).store(y);
             }
         }
     }
 }
 
 /// For each image and channel the sums over the pixels of `g` and of `g · (z - mean)`, where `g` is
-/// `dy` if ReLU's input is positive, otherwise 0.
+/// `dy` if no ReLU follows or its input is positive, otherwise 0.
 pub(crate) struct BackwardSums<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
@@ -153,7 +161,7 @@ impl Kernel for BackwardSums<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let zero = V::splat(0.0);
+        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
         let planes = self.z.chunks_exact(plane).zip(self.dy.chunks_exact(plane));
         let gradients = self.gradients.chunks_exact_mut(V::LANES);
         let sums = gradients.zip(self.products.chunks_exact_mut(V::LANES));
@@ -165,7 +173,7 @@ impl Kernel for BackwardSums<'_> {
             for (pixel, (z, dy)) in pixels.enumerate() {
                 let centred = V::load(z).sub(mean);
                 let value = centred.fma(scale, bias);
-                let g = V::load(dy).where_greater(value, zero, zero);
+                let g = V::load(dy).where_greater(value, threshold, zero);
                 g_sums[pixel % 4] = g_sums[pixel % 4].add(g);
                 product_sums[pixel % 4] = g.fma(centred, product_sums[pixel % 4]);
             }
@@ -200,7 +208,7 @@ impl Kernel for BackwardInput<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let zero = V::splat(0.0);
+        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
         let planes = self
             .z
             .chunks_exact(plane)
@@ -212,7 +220,7 @@ impl Kernel for BackwardInput<'_> {
             for (z, dy) in z.chunks_exact(V::LANES).zip(dy.chunks_exact_mut(V::LANES)) {
                 let centred = V::load(z).sub(mean);
                 let value = centred.fma(scale, bias);
-                let g = V::load(dy).where_greater(value, zero, zero);
+                let g = V::load(dy).where_greater(value, threshold, zero);
                 centred.fma(b, g.sub(a)).mul(scale).store(dy);
             }
         }

@@ -139,7 +139,7 @@ pub(crate) fn conv3_weights(
 
 /// One chain of `f` from +0 per chunk of images; a left fold over the chunks of each block, then
 /// over the blocks.
-fn over_chunks(images: usize, pixels: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
+pub(crate) fn over_chunks(images: usize, pixels: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
     let all: Vec<usize> = (0..images).collect();
     let of_chunk = |images: &[usize]| images.iter().fold(0.0, |sum, &image| f(image, sum));
     let of_block = |images: &[usize]| fold(images.chunks(chunk(pixels)).map(of_chunk));
@@ -303,11 +303,29 @@ pub(crate) fn norm_backward(
     channel: Channel,
     bias: f32,
 ) -> (Vec<Vec<f32>>, f32, f32) {
-    let pixels = z[0].len();
     let g = |image: usize, p: usize| {
         let open = affine(z[image][p], channel, bias) > 0.0;
         if open { dy[image][p] } else { 0.0 }
     };
+    backward_of(z, channel, g)
+}
+
+/// The same without ReLU.
+pub(crate) fn plain_norm_backward(
+    z: &[&[f32]],
+    dy: &[&[f32]],
+    channel: Channel,
+) -> (Vec<Vec<f32>>, f32, f32) {
+    backward_of(z, channel, |image, p| dy[image][p])
+}
+
+/// The backward pass of batch norm, where `g` is the gradient of an image's pixel.
+fn backward_of(
+    z: &[&[f32]],
+    channel: Channel,
+    g: impl Fn(usize, usize) -> f32,
+) -> (Vec<Vec<f32>>, f32, f32) {
+    let pixels = z[0].len();
     let images = 0..z.len();
     let gradients = images
         .clone()

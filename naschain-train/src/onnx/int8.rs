@@ -26,7 +26,13 @@ pub(super) const INT32: i32 = 6;
 
 /// The graph in eight bits, calibrated on training images of `dataset`.
 pub(super) fn graph(model: &Model, dataset: &Dataset) -> Result<GraphProto, Error> {
-    check(&model.architecture, dataset)?;
+    check(model.network.view(), dataset)?;
+    if model.space.name() != "macro" {
+        return Err(Error::OtherSpace {
+            what: "eight-bit export",
+            space: model.space.name(),
+        });
+    }
     let graph = fold(super::graph(model)?);
     let ranges = ranges(&graph, dataset)?;
     if let Some((value, range)) = ranges.iter().find(|(_, range)| !range.is_finite()) {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use naschain_core::{Genome, MacroSpace, Recipe};
+use naschain_core::{Genome, MacroSpace, Network, Recipe};
 use prost::Message;
 
 use crate::onnx::evaluate::{Evaluator, FeatureMap};
@@ -99,7 +99,7 @@ fn eight_bits_are_tested_on_the_test_images() {
     let options = Options::default();
     let tested = model.test_int8(&dataset, options).unwrap();
     assert_eq!(tested.images, dataset.test.len());
-    let (architecture, weights) = (&model.architecture, &model.weights);
+    let (architecture, weights) = (&model.network, &model.weights);
     let whole = evaluate(architecture, weights, &dataset, &dataset.test, options).unwrap();
     let [whole, before, after] = [whole, tested.before, tested.after].map(|a| a.percent());
     // Pixels are scaled otherwise, which may round to another answer.
@@ -110,7 +110,10 @@ fn eight_bits_are_tested_on_the_test_images() {
 #[test]
 fn images_of_another_shape_cannot_calibrate() {
     let (mut model, dataset) = model("1010-1010", 2);
-    model.architecture.classes = 7;
+    let Network::Macro(architecture) = &mut model.network else {
+        panic!("{:?}", model.network)
+    };
+    architecture.classes = 7;
     let error = model.to_onnx_int8(&dataset).unwrap_err();
     assert!(
         matches!(error, Error::DataMismatch { classes: 7, .. }),

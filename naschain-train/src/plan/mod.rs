@@ -9,7 +9,9 @@ use std::ops::Range;
 pub(crate) use self::slots::OWN_OUTPUT;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
-use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
+use crate::kernels::layout::{
+    Transposed, flipped, pack_taps, pack1, pack3, unpack_taps, unpack1, unpack3,
+};
 use crate::kernels::statistics::NormStatistics;
 use crate::weights::NamedTensor;
 
@@ -85,9 +87,21 @@ pub(crate) struct Weight {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) lanes: usize,
-    kernel: usize,
+    packing: Packing,
     /// Number of maps that the inputs come from.
     maps: usize,
+}
+
+/// How the values of a stored tensor are arranged in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// The values of each output in their order: vectors, linear layers, 1×1 and depthwise convolutions.
+    Rows,
+    /// 3×3 convolutions.
+    Kernel3,
+    /// Convolutions whose kernel has one row or one column, of so many taps: those of a tap together, as
+    /// if each tap read a map of its own.
+    Taps(usize),
 }
 
 /// One stored tensor of the network.
@@ -103,6 +117,8 @@ pub(crate) enum Role {
     Trained(Weight),
     /// Counted and stored, but never used.
     Idle(Vec<f32>),
+    /// The same of a running mean or variance, which is no parameter.
+    IdleStatistic(Vec<f32>),
     RunningMean(usize),
     RunningVar(usize),
 }
@@ -175,9 +191,10 @@ impl MapDims {
 
 impl Weight {
     fn pack(&self, values: &[f32]) -> Vec<f32> {
-        match self.kernel {
-            3 => pack3(values, self.inputs, self.lanes),
-            _ => pack1(values, self.inputs, self.lanes),
+        match self.packing {
+            Packing::Rows => pack1(values, self.inputs, self.lanes),
+            Packing::Kernel3 => pack3(values, self.inputs, self.lanes),
+            Packing::Taps(taps) => pack_taps(values, self.inputs / taps, taps, self.lanes),
         }
     }
 
@@ -193,13 +210,18 @@ impl Weight {
     }
 
     /// Computes the transposed weights, if there are any, for inputs of `in_lanes` lanes.
-    fn fill_transposed(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
+    pub(crate) fn fill_transposed(
+        &self,
+        parameters: &[f32],
+        in_lanes: usize,
+        backward: &mut [f32],
+    ) {
         let packed = &parameters[self.range.clone()];
         let to = &mut backward[self.backward.clone()];
-        match self.kernel {
+        match self.packing {
             _ if to.is_empty() => {}
-            3 => flipped(packed, self.outputs, self.lanes, to),
-            _ => {
+            Packing::Kernel3 => flipped(packed, self.outputs, self.lanes, to),
+            Packing::Rows | Packing::Taps(_) => {
                 let transposed = self.transposed(in_lanes);
                 for (map, to) in to.chunks_exact_mut(transposed.len()).enumerate() {
                     transposed.fill(packed, map, to);
@@ -216,9 +238,11 @@ impl Weight {
     /// The inverse of [`Weight::put`].
     pub(crate) fn get(&self, all: &[f32]) -> Vec<f32> {
         let packed = &all[self.range.clone()];
-        match self.kernel {
-            3 => unpack3(packed, self.inputs, self.outputs, self.lanes),
-            _ => unpack1(packed, self.inputs, self.outputs, self.lanes),
+        let (inputs, outputs, lanes) = (self.inputs, self.outputs, self.lanes);
+        match self.packing {
+            Packing::Rows => unpack1(packed, inputs, outputs, lanes),
+            Packing::Kernel3 => unpack3(packed, inputs, outputs, lanes),
+            Packing::Taps(taps) => unpack_taps(packed, inputs / taps, taps, outputs, lanes),
         }
     }
 }
@@ -282,9 +306,9 @@ impl NetworkPlan {
             let nodes = phase.nodes.iter_mut();
             let joins = nodes.flat_map(|node| [node.input.conv.as_mut(), Some(&mut node.conv)]);
             for weight in joins.chain([phase.output.conv.as_mut()]).flatten() {
-                let numbers = match weight.kernel {
-                    3 => weight.range.len(),
-                    _ => {
+                let numbers = match weight.packing {
+                    Packing::Kernel3 => weight.range.len(),
+                    Packing::Rows | Packing::Taps(_) => {
                         let one = weight.transposed(lanes);
                         one.maps * one.len()
                     }

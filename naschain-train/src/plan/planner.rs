@@ -3,8 +3,8 @@
 use naschain_core::{Architecture, Phase};
 
 use super::{
-    BatchNorm, JoinPlan, JoinSource, MapDims, NetworkPlan, NodePlan, PhasePlan, Role, Tensor,
-    Weight,
+    BatchNorm, JoinPlan, JoinSource, MapDims, NetworkPlan, NodePlan, Packing, PhasePlan, Role,
+    Tensor, Weight,
 };
 use crate::Error;
 use crate::kernels::statistics::NormStatistics;
@@ -17,7 +17,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) lanes: &'a dyn Fn(usize) -> usize,
     pub(crate) parameters: Vec<f32>,
     pub(crate) norms: Vec<BatchNorm>,
-    tensors: Vec<Tensor>,
+    pub(crate) tensors: Vec<Tensor>,
     paths: usize,
 }
 
@@ -151,7 +151,7 @@ impl<'a> Planner<'a> {
         Ok(JoinPlan { conv, sources })
     }
 
-    fn norm(&mut self, name: &str, dims: MapDims) -> Result<usize, Error> {
+    pub(crate) fn norm(&mut self, name: &str, dims: MapDims) -> Result<usize, Error> {
         let shape = [dims.channels];
         let index = self.norms.len();
         let part = |part: &str| format!("{name}.{part}");
@@ -176,15 +176,36 @@ impl<'a> Planner<'a> {
 
     /// Takes a tensor whose dimensions begin with outputs and inputs.
     fn weight(&mut self, name: &str, shape: &[usize], start: Init) -> Result<Weight, Error> {
+        let packing = match shape.get(2) {
+            Some(3) => Packing::Kernel3,
+            _ => Packing::Rows,
+        };
+        self.packed(name, shape, start, packing, 1)
+    }
+
+    /// Takes a tensor whose first dimension is that of the outputs, and whose inputs come from so many
+    /// maps.
+    pub(crate) fn packed(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        start: Init,
+        packing: Packing,
+        maps: usize,
+    ) -> Result<Weight, Error> {
         let values = self.source.take(name, shape, start)?;
+        let inputs = match packing {
+            Packing::Kernel3 => shape[1],
+            Packing::Rows | Packing::Taps(_) => shape[1..].iter().product(),
+        };
         let mut weight = Weight {
             range: 0..0,
             backward: 0..0,
             outputs: shape[0],
-            inputs: shape.get(1).copied().unwrap_or(1),
+            inputs,
             lanes: (self.lanes)(shape[0]),
-            kernel: shape.get(2).copied().unwrap_or(1),
-            maps: 1,
+            packing,
+            maps,
         };
         let packed = weight.pack(&values);
         weight.range = self.parameters.len()..self.parameters.len() + packed.len();
@@ -193,7 +214,7 @@ impl<'a> Planner<'a> {
         Ok(weight)
     }
 
-    fn declare(&mut self, name: String, shape: &[usize], role: Role) {
+    pub(crate) fn declare(&mut self, name: String, shape: &[usize], role: Role) {
         self.tensors.push(Tensor {
             name,
             shape: shape.to_vec(),

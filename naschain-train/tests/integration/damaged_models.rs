@@ -127,10 +127,10 @@ proptest! {
         for path in [&tensors, &json] {
             match Model::load(path) {
                 Ok(model) => {
-                    let pixels = vec![0.0; model.space.input.len()];
+                    let pixels = vec![0.0; model.space.input().len()];
                     // Tensors are checked when the network is built.
                     match model.logits(&pixels, Options::default()) {
-                        Ok(logits) => prop_assert_eq!(logits.len(), model.space.classes),
+                        Ok(logits) => prop_assert_eq!(logits.len(), model.space.classes()),
                         Err(error) => prop_assert!(matches!(error, Error::Weights { .. }), "{error}"),
                     }
                 }

@@ -243,7 +243,7 @@ fn the_python_loader_classifies_pictures() {
     let printed = python::run("load_model.py", &args);
     let answers: serde_json::Value = serde_json::from_str(&printed).unwrap();
     for (index, picture) in pictures.iter().enumerate() {
-        let pixels = read_picture(picture, model.architecture.input).unwrap();
+        let pixels = read_picture(picture, model.space.input()).unwrap();
         let pixels: Vec<f32> = pixels.into_iter().map(f32::from).collect();
         let expected = probabilities(&model.logits(&pixels, Options::default()).unwrap());
         let top = answers[index]["top"].as_array().unwrap();

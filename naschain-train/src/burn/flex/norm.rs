@@ -156,6 +156,7 @@ fn normalise(
                 mean: &statistics.mean,
                 scale: &statistics.scale,
                 bias: &bias,
+                relu: true,
             },
             z: part(z, &images, dims.image()),
             y,
@@ -221,6 +222,7 @@ impl<'a> BatchBackward<'a> {
             mean: &mean,
             scale: &scale,
             bias: &bias,
+            relu: true,
         };
         let mut gradients = vec![0.0; shape.images * channels];
         let mut products = gradients.clone();
@@ -275,6 +277,7 @@ impl<'a> BatchBackward<'a> {
                 mean: &self.mean,
                 scale: &self.scale,
                 bias: &self.bias,
+                relu: true,
             },
             a: &self.statistics.a,
             b: &self.statistics.b,

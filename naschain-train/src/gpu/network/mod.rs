@@ -7,12 +7,12 @@ mod forward;
 mod tables;
 
 use cubecl::prelude::Runtime;
-use naschain_core::{Architecture, Recipe};
+use naschain_core::{NetworkRef, Recipe};
 
 use self::buffers::Buffers;
 use self::tables::Tables;
 use crate::Error;
-use crate::engine::{Engine, StepInput};
+use crate::engine::{Engine, StepInput, macro_network};
 use crate::evaluation::BATCH;
 use crate::gpu::kernels::norm::PARTS;
 use crate::gpu::launch::{Sgd, Update};
@@ -56,11 +56,12 @@ impl<R: Runtime> Engine for GpuNetwork<R> {
     type Target = R::Device;
 
     fn build(
-        architecture: &Architecture,
+        network: NetworkRef<'_>,
         mut source: TensorSource,
         device: &R::Device,
     ) -> Result<GpuNetwork<R>, Error> {
         let mut planner = Planner::new(&mut source, &|_| 1);
+        let architecture = macro_network(network);
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
         source.finish()?;
@@ -109,7 +110,7 @@ impl<R: Runtime> Engine for GpuNetwork<R> {
         let tensors = self.plan.tensors.iter().map(|tensor| {
             tensor.named(match &tensor.role {
                 Role::Trained(weight) => weight.get(&parameters),
-                Role::Idle(values) => values.clone(),
+                Role::Idle(values) | Role::IdleStatistic(values) => values.clone(),
                 Role::RunningMean(norm) => running(3, *norm),
                 Role::RunningVar(norm) => running(4, *norm),
             })

@@ -165,6 +165,7 @@ impl Case {
             mean: &statistics.mean,
             scale: &statistics.scale,
             bias: &self.bias,
+            relu: true,
         }
     }
 

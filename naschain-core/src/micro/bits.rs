@@ -1,0 +1,102 @@
+//! The genes of the micro space as bits.
+
+use crate::{Error, Genome, MicroSpace};
+
+impl MicroSpace {
+    /// Number of bits of a genome: each gene is a binary number of as many bits as its largest value
+    /// needs, highest bit first.
+    pub fn bit_len(&self) -> usize {
+        self.choices().into_iter().map(width).sum()
+    }
+
+    /// The genes that bits stand for. A number that is not one of a gene's values stands for the rest of
+    /// its division by their number, so that every bitstring of this length is a genome.
+    ///
+    /// # Errors
+    /// As [`MicroSpace::validate`]; [`Error::GenomeLength`] for another number of bits.
+    ///
+    /// ```
+    /// use naschain_core::MicroSpace;
+    /// let space = MicroSpace {
+    ///     blocks: 1,
+    ///     layers: 1,
+    ///     input: "1x8x8".parse()?,
+    ///     init_channels: 4,
+    ///     classes: 10,
+    /// };
+    /// let genes = [3, 0, 2, 1, 8, 1, 0, 0];
+    /// let bits = space.to_bits(&genes)?;
+    /// assert_eq!(bits.grouped(10), "0011000101-1000100000");
+    /// assert_eq!(space.from_bits(&bits)?, genes);
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    pub fn from_bits(&self, genome: &Genome) -> Result<Vec<u8>, Error> {
+        self.validate()?;
+        if genome.len() != self.bit_len() {
+            return Err(Error::GenomeLength {
+                found: genome.len(),
+                expected: self.bit_len(),
+                space: format!("2 cells of {} blocks", self.blocks),
+            });
+        }
+        let mut bits = genome.bits();
+        let genes = self.choices().into_iter().map(|choices| {
+            let number = bits.by_ref().take(width(choices));
+            let number = number.fold(0, |number, bit| 2 * number + usize::from(bit));
+            // At most 17 choices.
+            (number % choices) as u8
+        });
+        Ok(genes.collect())
+    }
+
+    /// The bits of genes.
+    ///
+    /// # Errors
+    /// As [`MicroSpace::check`].
+    pub fn to_bits(&self, genes: &[u8]) -> Result<Genome, Error> {
+        self.check(genes)?;
+        let genes = genes.iter().zip(self.choices());
+        let bits = genes.flat_map(|(gene, choices)| {
+            (0..width(choices)).rev().map(move |bit| gene >> bit & 1 == 1)
+        });
+        Ok(Genome::from_bits(bits))
+    }
+}
+
+/// Number of bits of the largest of so many values.
+fn width(choices: usize) -> usize {
+    (usize::BITS - choices.saturating_sub(1).leading_zeros()) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Purpose, Stream};
+
+    #[test]
+    fn all_bits_are_genes_and_all_genes_have_bits() {
+        let space = MicroSpace {
+            blocks: 5,
+            layers: 8,
+            input: "3x32x32".parse().unwrap(),
+            init_channels: 16,
+            classes: 10,
+        };
+        // Per cell ten operations of four bits, and inputs of 1, 2, 2, 3 and 3 bits, each twice.
+        assert_eq!(space.bit_len(), 2 * (40 + 22));
+        for index in 0..200 {
+            let mut stream = Stream::new(1, Purpose::User, 0, index);
+            let genome = Genome::random(space.bit_len(), &mut stream);
+            let genes = space.from_bits(&genome).unwrap();
+            space.check(&genes).unwrap();
+            let genes = space.random_genes(&mut stream).unwrap();
+            let bits = space.to_bits(&genes).unwrap();
+            assert_eq!(space.from_bits(&bits).unwrap(), genes);
+        }
+        let error = space.from_bits(&Genome::zeros(3)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "genome has 3 bits; 2 cells of 5 blocks needs 124"
+        );
+    }
+}

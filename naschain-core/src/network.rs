@@ -1,0 +1,109 @@
+//! The networks of all spaces.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Architecture, Costs, Error, Layer, MicroArchitecture, Shape};
+
+/// A network of any space.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Network {
+    /// Of the macro space.
+    Macro(Architecture),
+    /// Of the micro space.
+    Micro(MicroArchitecture),
+}
+
+/// A network of any space, borrowed: what functions take that work with all of them.
+///
+/// ```
+/// use naschain_core::{MacroSpace, NetworkRef};
+/// let space = MacroSpace {
+///     phases: 1,
+///     nodes: 2,
+///     input: "1x8x8".parse()?,
+///     init_channels: 4,
+///     classes: 10,
+/// };
+/// let architecture = space.decode(&"10".parse()?)?;
+/// assert_eq!(NetworkRef::from(&architecture).classes(), 10);
+/// # Ok::<(), naschain_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum NetworkRef<'a> {
+    /// Of the macro space.
+    Macro(&'a Architecture),
+    /// Of the micro space.
+    Micro(&'a MicroArchitecture),
+}
+
+impl<'a> From<&'a Network> for NetworkRef<'a> {
+    fn from(network: &'a Network) -> Self {
+        match network {
+            Network::Macro(network) => NetworkRef::Macro(network),
+            Network::Micro(network) => NetworkRef::Micro(network),
+        }
+    }
+}
+
+impl<'a> From<&'a Architecture> for NetworkRef<'a> {
+    fn from(network: &'a Architecture) -> Self {
+        NetworkRef::Macro(network)
+    }
+}
+
+impl<'a> From<&'a MicroArchitecture> for NetworkRef<'a> {
+    fn from(network: &'a MicroArchitecture) -> Self {
+        NetworkRef::Micro(network)
+    }
+}
+
+impl NetworkRef<'_> {
+    /// Shape of one input image.
+    pub fn input(self) -> Shape {
+        match self {
+            NetworkRef::Macro(network) => network.input,
+            NetworkRef::Micro(network) => network.input,
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(self) -> usize {
+        match self {
+            NetworkRef::Macro(network) => network.classes,
+            NetworkRef::Micro(network) => network.classes,
+        }
+    }
+
+    /// Counts parameters and FLOPs.
+    ///
+    /// # Errors
+    /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
+    pub fn costs(self) -> Result<Costs, Error> {
+        match self {
+            NetworkRef::Macro(network) => network.costs(),
+            NetworkRef::Micro(network) => network.costs(),
+        }
+    }
+
+    /// The layers in the order of a forward pass, with their shares of the costs.
+    ///
+    /// # Errors
+    /// As [`NetworkRef::costs`].
+    pub fn layers(self) -> Result<Vec<Layer>, Error> {
+        match self {
+            NetworkRef::Macro(network) => network.layers(),
+            NetworkRef::Micro(network) => network.layers(),
+        }
+    }
+}
+
+impl Network {
+    /// The network, borrowed.
+    pub fn view(&self) -> NetworkRef<'_> {
+        self.into()
+    }
+}

@@ -1,0 +1,414 @@
+//! The backward pass of one block of images.
+
+use std::ops::Range;
+
+use naschain_core::LayerOperation;
+
+use super::block::{LayerBlock, LayerPass};
+use super::forward::{depthwise_sizes, placed, subsampling, tap_selection, window_sizes};
+use super::plan::{LayerInput, LayerPlan};
+use crate::cpu::block::{chunks, part, part_mut};
+use crate::kernels::conv1::Conv1;
+use crate::kernels::conv1_weights::Conv1Weights;
+use crate::kernels::conv3_weights::Conv3Weights;
+use crate::kernels::depthwise::{DepthwiseInput, DepthwiseWeights};
+use crate::kernels::elementwise::ReluBackward;
+use crate::kernels::fold::{Accumulate, FoldImages, Scale};
+use crate::kernels::norm::{BackwardInput, BackwardSums};
+use crate::kernels::pool::AverageBackward;
+use crate::kernels::rearrange::{Channels, SelectBackward};
+use crate::kernels::window::{MaxWindowsBackward, MeanWindowsBackward};
+use crate::plan::Weight;
+
+impl LayerBlock {
+    /// From the logits' gradient to those of the maps that the linear layer reads.
+    pub(super) fn head_backward(&mut self, pass: &LayerPass) {
+        let (plan, isa) = (pass.plan, pass.isa);
+        let (classes, features) = (plan.classes(), plan.features());
+        let images = 0..self.images;
+        let dlogits = part(&self.dlogits, &images, classes.padded());
+        FoldImages {
+            values: dlogits,
+            out: &mut self.gradients[plan.bias.range.clone()],
+            add: false,
+        }
+        .run_on(isa);
+        let back = plan.linear.transposed(features.lanes);
+        for (index, map) in plan.outputs.iter().enumerate() {
+            Conv1Weights {
+                sizes: classes.conv1(self.images, plan.outputs.len(), features),
+                map: index,
+                x: part(&self.features[index], &images, features.padded()),
+                dz: dlogits,
+                gradient: &mut self.gradients[plan.linear.range.clone()],
+                add: false,
+            }
+            .run_on(isa);
+            let dfeatures = part_mut(&mut self.scratch.dfeatures, &images, features.padded());
+            let first = plan.linear.backward.start + index * back.len();
+            Conv1 {
+                sizes: features.conv1(self.images, 1, classes),
+                maps: &[dlogits],
+                weights: &pass.backward[first..first + back.len()],
+                out: &mut *dfeatures,
+                add: false,
+            }
+            .run_on(isa);
+            let dims = plan.maps[*map];
+            let dmap = &mut self.scratch.dmaps[plan.slots[*map]];
+            AverageBackward {
+                lanes: dims.lanes,
+                pixels: dims.pixels(),
+                dmeans: dfeatures,
+                dy: part_mut(dmap, &images, dims.image()),
+            }
+            .run_on(isa);
+        }
+    }
+
+    /// From the gradients of the outputs of some layers, none of which is a batch norm, to those of their
+    /// inputs and weights.
+    pub(super) fn backward(&mut self, pass: &LayerPass, layers: Range<usize>) {
+        for layer in pass.plan.layers[layers].iter().rev() {
+            let slot = pass.plan.slots[layer.output];
+            let dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
+            let image = pass.plan.maps[layer.output].image();
+            self.layer_backward(pass, layer, part(&dmap, &(0..self.images), image));
+            self.scratch.dmaps[slot] = dmap;
+        }
+    }
+
+    fn layer_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        match layer.operation {
+            LayerOperation::Convolution { kernel: [1, 1], .. } => {
+                self.pointwise_backward(pass, layer, dout);
+            }
+            LayerOperation::Convolution { kernel: [3, 3], .. } => {
+                self.stem_backward(pass, layer, dout);
+            }
+            LayerOperation::Convolution { kernel, stride } => {
+                self.taps_backward(pass, layer, dout, (kernel, stride));
+            }
+            LayerOperation::Depthwise { .. } => self.depthwise_backward(pass, layer, dout),
+            LayerOperation::Add { .. } => self.add_backward(pass, layer, dout),
+            LayerOperation::Concatenate => self.concatenate_backward(pass, layer, dout),
+            LayerOperation::Relu => {
+                let (input, isa, images) = (layer.inputs[0], pass.isa, 0..self.images);
+                let image = pass.plan.maps[input.map].image();
+                ReluBackward {
+                    x: part(&self.maps[input.map], &images, image),
+                    dout,
+                    dx: part_mut(
+                        &mut self.scratch.dmaps[pass.plan.slots[input.map]],
+                        &images,
+                        image,
+                    ),
+                    add: !input.last_reader,
+                }
+                .run_on(isa);
+            }
+            _ => self.moved_backward(pass, layer, dout),
+        }
+    }
+
+    /// Calls `f` with the buffer for a reader's gradient with respect to a map, which is then added to
+    /// the gradients of its later readers.
+    fn pass_on(&mut self, pass: &LayerPass, input: LayerInput, f: impl FnOnce(&mut Self, &mut [f32])) {
+        let images = 0..self.images;
+        let image = pass.plan.maps[input.map].image();
+        let slot = pass.plan.slots[input.map];
+        if input.last_reader {
+            let mut dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
+            f(self, part_mut(&mut dmap, &images, image));
+            self.scratch.dmaps[slot] = dmap;
+            return;
+        }
+        let mut own = std::mem::take(&mut self.scratch.part);
+        f(self, part_mut(&mut own, &images, image));
+        Accumulate {
+            from: part(&own, &images, image),
+            to: part_mut(&mut self.scratch.dmaps[slot], &images, image),
+            add: true,
+        }
+        .run_on(pass.isa);
+        self.scratch.part = own;
+    }
+
+    /// Layers that move or combine the values of one map.
+    fn moved_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let (input, isa) = (layer.inputs[0], pass.isa);
+        let sides @ [from, _] = pass.plan.sides(layer);
+        self.pass_on(pass, input, |block, dx| match layer.operation {
+            LayerOperation::MaxPool { stride } => MaxWindowsBackward {
+                sizes: window_sizes(from, stride),
+                x: block.map(pass.plan, input.map),
+                dout,
+                dx,
+            }
+            .run_on(isa),
+            LayerOperation::AveragePool { stride } => MeanWindowsBackward {
+                sizes: window_sizes(from, stride),
+                dout,
+                dx,
+            }
+            .run_on(isa),
+            LayerOperation::Subsample { offset } => {
+                dx.fill(0.0);
+                let selection = subsampling(sides, offset);
+                SelectBackward {
+                    selection,
+                    dout,
+                    dx,
+                }
+                .run_on(isa);
+            }
+            other => unreachable!("{other:?} has its own backward pass"),
+        });
+    }
+
+    fn add_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let images = self.first..self.first + self.images;
+        for input in &layer.inputs {
+            let image = pass.plan.maps[input.map].image();
+            let dmap = &mut self.scratch.dmaps[pass.plan.slots[input.map]];
+            let to = part_mut(dmap, &(0..self.images), image);
+            let add = !input.last_reader;
+            match pass.factors_of(input.path, images.clone()) {
+                Some(factors) => Scale {
+                    factors,
+                    from: dout,
+                    to,
+                    add,
+                }
+                .run_on(pass.isa),
+                None => Accumulate {
+                    from: dout,
+                    to,
+                    add,
+                }
+                .run_on(pass.isa),
+            }
+        }
+    }
+
+    fn concatenate_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let to = pass.plan.maps[layer.output];
+        let mut first = 0;
+        for input in &layer.inputs {
+            let from = pass.plan.maps[input.map];
+            let Channels {
+                count,
+                pixels,
+                from: own,
+                to: all,
+            } = placed(from, to, first);
+            let back = Channels {
+                count,
+                pixels,
+                from: all,
+                to: own,
+            };
+            let dmap = &mut self.scratch.dmaps[pass.plan.slots[input.map]];
+            let dmap = part_mut(dmap, &(0..self.images), from.image());
+            if input.last_reader {
+                // The unused lanes of the last block are 0.
+                dmap.fill(0.0);
+            }
+            back.copy(dout, dmap, !input.last_reader);
+            first += from.channels;
+        }
+    }
+
+    fn depthwise_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let Some(weight) = &layer.weight else { return };
+        let (input, isa) = (layer.inputs[0], pass.isa);
+        let [from, to] = pass.plan.sides(layer);
+        for (number, images) in chunks(self.images, to.pixels()).enumerate() {
+            DepthwiseWeights {
+                sizes: depthwise_sizes(layer.operation, from, images.len()),
+                x: part(&self.maps[input.map], &images, from.image()),
+                dz: part(dout, &images, to.image()),
+                gradient: &mut self.gradients[weight.range.clone()],
+                add: number > 0,
+            }
+            .run_on(isa);
+        }
+        let dmap = &mut self.scratch.dmaps[pass.plan.slots[input.map]];
+        DepthwiseInput {
+            sizes: depthwise_sizes(layer.operation, from, self.images),
+            weights: &pass.parameters[weight.range.clone()],
+            dz: dout,
+            dx: part_mut(dmap, &(0..self.images), from.image()),
+            add: !input.last_reader,
+        }
+        .run_on(isa);
+    }
+
+    fn pointwise_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let Some(weight) = &layer.weight else { return };
+        let isa = pass.isa;
+        let [from, to] = pass.plan.sides(layer);
+        let maps = layer.inputs.len();
+        let back = weight.transposed(from.lanes);
+        for (index, input) in layer.inputs.iter().enumerate() {
+            for (number, images) in chunks(self.images, to.pixels()).enumerate() {
+                Conv1Weights {
+                    sizes: to.conv1(images.len(), maps, from),
+                    map: index,
+                    x: part(&self.maps[input.map], &images, from.image()),
+                    dz: part(dout, &images, to.image()),
+                    gradient: &mut self.gradients[weight.range.clone()],
+                    add: number > 0,
+                }
+                .run_on(isa);
+            }
+            let first = weight.backward.start + index * back.len();
+            let dmap = &mut self.scratch.dmaps[pass.plan.slots[input.map]];
+            Conv1 {
+                sizes: from.conv1(self.images, 1, to),
+                maps: &[dout],
+                weights: &pass.backward[first..first + back.len()],
+                out: part_mut(dmap, &(0..self.images), from.image()),
+                add: !input.last_reader,
+            }
+            .run_on(isa);
+        }
+    }
+
+    fn stem_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let Some(weight) = &layer.weight else { return };
+        let [from, to] = pass.plan.sides(layer);
+        let image = self.maps[0].len() / self.capacity;
+        for (number, images) in chunks(self.images, to.pixels()).enumerate() {
+            Conv3Weights {
+                sizes: to.first_conv3(images.len(), from.channels),
+                x: part(&self.maps[0], &images, image),
+                dz: part(dout, &images, to.image()),
+                gradient: &mut self.gradients[weight.range.clone()],
+                sums: &mut self.scratch.sums,
+                add: number > 0,
+            }
+            .run_on(pass.isa);
+        }
+    }
+
+    fn taps_backward(
+        &mut self,
+        pass: &LayerPass,
+        layer: &LayerPlan,
+        dout: &[f32],
+        (kernel, stride): ([usize; 2], [usize; 2]),
+    ) {
+        let Some(weight) = &layer.weight else { return };
+        let sides @ [from, to] = pass.plan.sides(layer);
+        let selection = |tap| tap_selection(sides, kernel, stride, tap);
+        let mut gradients = std::mem::take(&mut self.gradients);
+        let count = kernel[0] * kernel[1];
+        for (number, images) in chunks(self.images, to.pixels()).enumerate() {
+            let maps = self.read_taps(pass, layer, &images, selection);
+            for (map, x) in maps.into_iter().enumerate() {
+                Conv1Weights {
+                    sizes: to.conv1(images.len(), count, from),
+                    map,
+                    x,
+                    dz: part(dout, &images, to.image()),
+                    gradient: &mut gradients[weight.range.clone()],
+                    add: number > 0,
+                }
+                .run_on(pass.isa);
+            }
+        }
+        self.gradients = gradients;
+        self.pass_on(pass, layer.inputs[0], |block, dx| {
+            dx.fill(0.0);
+            block.taps_input(pass, weight, (sides, count, dout, dx), selection);
+        });
+    }
+
+    /// The gradient of a convolution with several taps with respect to its input, tap after tap.
+    fn taps_input(
+        &mut self,
+        pass: &LayerPass,
+        weight: &Weight,
+        ([from, to], count, dout, dx): ([crate::plan::MapDims; 2], usize, &[f32], &mut [f32]),
+        selection: impl Fn(usize) -> crate::kernels::rearrange::Selection,
+    ) {
+        let back = weight.transposed(from.lanes);
+        let small = crate::plan::MapDims {
+            height: to.height,
+            width: to.width,
+            ..from
+        };
+        for images in chunks(self.images, to.pixels()) {
+            for tap in 0..count {
+                let first = weight.backward.start + tap * back.len();
+                let own = &mut self.scratch.tap[..images.len() * small.image()];
+                Conv1 {
+                    sizes: small.conv1(images.len(), 1, to),
+                    maps: &[part(dout, &images, to.image())],
+                    weights: &pass.backward[first..first + back.len()],
+                    out: &mut *own,
+                    add: false,
+                }
+                .run_on(pass.isa);
+                SelectBackward {
+                    selection: selection(tap),
+                    dout: own,
+                    dx: part_mut(dx, &images, from.image()),
+                }
+                .run_on(pass.isa);
+            }
+        }
+    }
+
+    /// The images' sums that the backward pass of a batch norm needs.
+    pub(super) fn sum_backward(&mut self, pass: &LayerPass, layer: usize) {
+        let layer = &pass.plan.layers[layer];
+        let Some(norm) = layer.norm else { return };
+        let (dims, images) = (pass.plan.maps[layer.output], 0..self.images);
+        let [gradients, products] = &mut self.sums[norm];
+        let dmap = &self.scratch.dmaps[pass.plan.slots[layer.output]];
+        BackwardSums {
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
+            affine: pass.affine(norm),
+            z: part(&self.maps[layer.inputs[0].map], &images, dims.image()),
+            dy: part(dmap, &images, dims.image()),
+            gradients: part_mut(gradients, &images, dims.padded()),
+            products: part_mut(products, &images, dims.padded()),
+        }
+        .run_on(pass.isa);
+    }
+
+    /// Replaces the gradient with respect to a batch norm's output by that with respect to its input.
+    pub(super) fn norm_backward(&mut self, pass: &LayerPass, layer: usize) {
+        let layer = &pass.plan.layers[layer];
+        let Some(norm) = layer.norm else { return };
+        let (input, images) = (layer.inputs[0], 0..self.images);
+        let dims = pass.plan.maps[layer.output];
+        let slot = pass.plan.slots[layer.output];
+        let statistics = &pass.norms[norm].statistics;
+        let mut dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
+        let dy = part_mut(&mut dmap, &images, dims.image());
+        BackwardInput {
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
+            affine: pass.affine(norm),
+            a: &statistics.a,
+            b: &statistics.b,
+            z: part(&self.maps[input.map], &images, dims.image()),
+            dy: &mut *dy,
+        }
+        .run_on(pass.isa);
+        if !input.last_reader {
+            let to = &mut self.scratch.dmaps[pass.plan.slots[input.map]];
+            Accumulate {
+                from: dy,
+                to: part_mut(to, &images, dims.image()),
+                add: true,
+            }
+            .run_on(pass.isa);
+        }
+        self.scratch.dmaps[slot] = dmap;
+    }
+}
