@@ -76,15 +76,139 @@ class Phase(nn.Module):
         return F.relu(self.norm(self.output(maps)))
 
 
+class Pointwise(nn.Module):
+    """ReLU, 1x1 convolution, batch norm."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        return self.norm(self.convolution(F.relu(x)))
+
+
+class FactorisedReduction(nn.Module):
+    """ReLU, two 1x1 convolutions with stride 2, one of them shifted by a pixel, batch norm."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        halves = [nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False) for _ in range(2)]
+        self.halves = nn.ModuleList(halves)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        x = F.relu(x)
+        return self.norm(torch.cat([self.halves[0](x), self.halves[1](x[:, :, 1:, 1:])], dim=1))
+
+
+class Separable(nn.Module):
+    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
+
+    def __init__(self, channels, kernel, stride, dilation=1):
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.norm(self.pointwise(self.depthwise(F.relu(x))))
+
+
+class Convolution7(nn.Module):
+    """ReLU, 1x7 convolution, 7x1 convolution, batch norm."""
+
+    def __init__(self, channels, stride):
+        super().__init__()
+        self.across = nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False)
+        self.down = nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.norm(self.down(self.across(F.relu(x))))
+
+
+def side(edge, channels):
+    """The operation of one side of a block."""
+    operation, stride = edge["operation"], edge["stride"]
+    twice = {"separable3": 3, "separable5": 5, "separable7": 7}
+    if operation in twice:
+        kernel = twice[operation]
+        return nn.Sequential(Separable(channels, kernel, stride), Separable(channels, kernel, 1))
+    if operation in ("dilated3", "dilated5"):
+        return Separable(channels, int(operation[-1]), stride, dilation=2)
+    if operation == "convolution7":
+        return Convolution7(channels, stride)
+    if operation == "max_pool3":
+        return nn.MaxPool2d(3, stride, 1)
+    if operation == "average_pool3":
+        return nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+    return nn.Identity() if stride == 1 else FactorisedReduction(channels, channels)
+
+
+class Block(nn.Module):
+    """The sum of two operations."""
+
+    def __init__(self, edges, channels):
+        super().__init__()
+        self.sides = nn.ModuleList(side(edge, channels) for edge in edges)
+        self.reads = [edge["input"] for edge in edges]
+
+    def forward(self, maps):
+        return sum(side(maps[number]) for side, number in zip(self.sides, self.reads))
+
+
+class Cell(nn.Module):
+    """A cell of the micro space: it reads the outputs of the two cells before it."""
+
+    def __init__(self, cell):
+        super().__init__()
+        before, last = (int(shape.split("x")[0]) for shape in cell["inputs"])
+        channels = int(cell["block"].split("x")[0])
+        reduced = cell["preprocessing"] == "factorised_reduction"
+        first = (FactorisedReduction if reduced else Pointwise)(before, channels)
+        self.inputs = nn.ModuleList([first, Pointwise(last, channels)])
+        self.blocks = nn.ModuleList(Block(edges, channels) for edges in cell["blocks"])
+        self.outputs = cell["outputs"]
+
+    def forward(self, before, last):
+        maps = [self.inputs[0](before), self.inputs[1](last)]
+        for block in self.blocks:
+            maps.append(block(maps))
+        return torch.cat([maps[number] for number in self.outputs], dim=1)
+
+
+class Stem(nn.Module):
+    """3x3 convolution, batch norm."""
+
+    def __init__(self, planes, channels):
+        super().__init__()
+        self.convolution = nn.Conv2d(planes, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.norm(self.convolution(x))
+
+
 class Network(nn.Module):
     """The whole network with normalisation; `normalised` is the trained part."""
 
     def __init__(self, description):
         super().__init__()
         architecture = description["architecture"]
-        self.phases = nn.ModuleList(Phase(phase) for phase in architecture["phases"])
         planes = int(architecture["input"].split("x")[0])
-        features = architecture["phases"][-1]["channels"] if self.phases else planes
+        cells, phases = architecture.get("cells"), architecture.get("phases", [])
+        if cells is not None:
+            self.stem = Stem(planes, architecture["stem_channels"])
+            self.cells = nn.ModuleList(Cell(cell) for cell in cells)
+            last = cells[-1]
+            features = len(last["outputs"]) * int(last["block"].split("x")[0])
+        else:
+            self.phases = nn.ModuleList(Phase(phase) for phase in phases)
+            features = phases[-1]["channels"] if phases else planes
         self.linear = nn.Linear(features, architecture["classes"])
         for name, values in description["normalisation"].items():
             values = torch.tensor(values, dtype=torch.float32).reshape(1, planes, 1, 1)
@@ -94,8 +218,13 @@ class Network(nn.Module):
         return self.normalised((pixels - self.mean) / self.deviation)
 
     def normalised(self, x):
-        for index, phase in enumerate(self.phases):
-            x = phase(F.max_pool2d(x, 2) if index > 0 else x)
+        if hasattr(self, "cells"):
+            before = x = self.stem(x)
+            for cell in self.cells:
+                before, x = x, cell(before, x)
+        else:
+            for index, phase in enumerate(self.phases):
+                x = phase(F.max_pool2d(x, 2) if index > 0 else x)
         return self.linear(x.mean(dim=(2, 3)))
 
 

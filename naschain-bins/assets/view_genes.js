@@ -81,6 +81,17 @@ function captionOf(record, count, measure) {
     + "A gene without a bar has the same value in all of them.";
 }
 
+/** What a gene stands for. */
+function geneName({ facts }, gene) {
+  if (facts.gene_names) return facts.gene_names[gene];
+  const place = gene % facts.phase_len + 1;
+  const what = place === facts.phase_len ? "skip connection" : `connection ${place}`;
+  return `${what} of phase ${Math.floor(gene / facts.phase_len) + 1}`;
+}
+
+/** The name of a part of a genome. */
+const partName = ({ facts }, part) => (facts.space === "micro" ? ["normal cell", "reduction cell"][part] : `phase ${part + 1}`);
+
 async function drawBars(figure, record, rows, measure) {
   const length = record.facts.genome_len;
   const phaseLength = record.facts.phase_len || length;
@@ -91,9 +102,9 @@ async function drawBars(figure, record, rows, measure) {
   for (let from = 0; from < length; from += phaseLength) {
     const genes = Array.from({ length: Math.min(phaseLength, length - from) }, (_, at) => from + at);
     traces.push({
-      type: "bar", name: `phase ${from / phaseLength + 1}`, x: genes.map((gene) => gene + 1), y: genes.map((gene) => shares[gene]),
+      type: "bar", name: partName(record, from / phaseLength), x: genes.map((gene) => gene + 1), y: genes.map((gene) => shares[gene]),
       marker: { color: shades[(from / phaseLength) % shades.length] },
-      text: genes.map((gene) => `gene ${gene + 1}: ${gene - from + 1 === phaseLength ? "skip connection" : `connection ${gene - from + 1}`} of phase ${from / phaseLength + 1}`),
+      text: genes.map((gene) => `gene ${gene + 1}: ${geneName(record, gene)}`),
       textposition: "none", hovertemplate: "%{text}<br>%{y:.1%} of the variance<extra></extra>",
     });
   }

@@ -40,6 +40,18 @@ pub enum NetworkRef<'a> {
     Micro(&'a MicroArchitecture),
 }
 
+impl From<Architecture> for Network {
+    fn from(network: Architecture) -> Network {
+        Network::Macro(network)
+    }
+}
+
+impl From<MicroArchitecture> for Network {
+    fn from(network: MicroArchitecture) -> Network {
+        Network::Micro(network)
+    }
+}
+
 impl<'a> From<&'a Network> for NetworkRef<'a> {
     fn from(network: &'a Network) -> Self {
         match network {
@@ -105,5 +117,31 @@ impl Network {
     /// The network, borrowed.
     pub fn view(&self) -> NetworkRef<'_> {
         self.into()
+    }
+
+    /// Shape of one input image.
+    pub fn input(&self) -> Shape {
+        NetworkRef::from(self).input()
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        NetworkRef::from(self).classes()
+    }
+
+    /// Counts parameters and FLOPs.
+    ///
+    /// # Errors
+    /// As [`NetworkRef::costs`].
+    pub fn costs(&self) -> Result<Costs, Error> {
+        NetworkRef::from(self).costs()
+    }
+
+    /// The layers in the order of a forward pass, with their shares of the costs.
+    ///
+    /// # Errors
+    /// As [`NetworkRef::costs`].
+    pub fn layers(&self) -> Result<Vec<Layer>, Error> {
+        NetworkRef::from(self).layers()
     }
 }

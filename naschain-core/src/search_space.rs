@@ -15,7 +15,7 @@ use crate::{Error, Genome, MacroSpace, MicroSpace, Network, Shape, Stream};
 /// let json = r#"{"blocks": 2, "layers": 3, "input": "3x32x32", "init_channels": 8, "classes": 10}"#;
 /// let space: SearchSpace = serde_json::from_str(json).unwrap();
 /// let genome = "0".repeat(space.genome_len()).parse()?;
-/// println!("{} parameters", space.decode(&genome)?.view().costs()?.params);
+/// println!("{} parameters", space.decode(&genome)?.costs()?.params);
 /// # Ok::<(), naschain_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -106,11 +106,27 @@ impl SearchSpace {
         }
     }
 
+    /// What the parts of a genome stand for: `phases` or `cells`.
+    pub fn parts(&self) -> &'static str {
+        match self {
+            SearchSpace::Macro(_) => "phases",
+            SearchSpace::Micro(_) => "cells",
+        }
+    }
+
     /// Shape of the input images.
     pub fn input(&self) -> Shape {
         match self {
             SearchSpace::Macro(space) => space.input,
             SearchSpace::Micro(space) => space.input,
+        }
+    }
+
+    /// Channels of the first phase, or of the blocks of the first cell.
+    pub fn init_channels(&self) -> usize {
+        match self {
+            SearchSpace::Macro(space) => space.init_channels,
+            SearchSpace::Micro(space) => space.init_channels,
         }
     }
 
@@ -157,7 +173,7 @@ impl SearchSpace {
     pub fn check(&self, genome: &Genome) -> Result<(), Error> {
         match self {
             SearchSpace::Macro(space) => space.check(genome),
-            SearchSpace::Micro(space) => space.from_bits(genome).map(drop),
+            SearchSpace::Micro(space) => space.genes_of(genome).map(drop),
         }
     }
 
@@ -169,7 +185,7 @@ impl SearchSpace {
         match self {
             SearchSpace::Macro(space) => Ok(Network::Macro(space.decode(genome)?)),
             SearchSpace::Micro(space) => {
-                let genes = space.from_bits(genome)?;
+                let genes = space.genes_of(genome)?;
                 Ok(Network::Micro(space.decode(&genes)?))
             }
         }
@@ -184,8 +200,8 @@ impl SearchSpace {
         match self {
             SearchSpace::Macro(space) => space.canonical(genome),
             SearchSpace::Micro(space) => {
-                let genes = space.from_bits(genome)?;
-                space.to_bits(&space.canonical(&genes)?)
+                let genes = space.genes_of(genome)?;
+                space.genome_of(&space.canonical(&genes)?)
             }
         }
     }
@@ -197,7 +213,7 @@ impl SearchSpace {
     pub fn random_genome(&self, stream: &mut Stream) -> Result<Genome, Error> {
         match self {
             SearchSpace::Macro(space) => space.random_genome(stream),
-            SearchSpace::Micro(space) => space.to_bits(&space.random_genes(stream)?),
+            SearchSpace::Micro(space) => space.genome_of(&space.random_genes(stream)?),
         }
     }
 }
@@ -248,7 +264,7 @@ mod tests {
                 let genome = Genome::random(space.genome_len(), &mut stream);
                 let canonical = space.canonical(&genome).unwrap();
                 assert_eq!(space.canonical(&canonical).unwrap(), canonical);
-                let costs = |genome: &Genome| space.decode(genome).unwrap().view().costs().unwrap();
+                let costs = |genome: &Genome| space.decode(genome).unwrap().costs().unwrap();
                 assert_eq!(costs(&genome), costs(&canonical), "{space}");
                 space.check(&space.random_genome(&mut stream).unwrap()).unwrap();
             }

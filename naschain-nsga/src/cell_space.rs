@@ -126,17 +126,21 @@ impl Space for CellSpace {
         let Ok(network) = self.decode(design) else {
             return Vec::new();
         };
-        // One cell of each kind tells all.
-        let of_kind = |kind: &bool| {
-            let mut cells = network.cells.iter();
-            let cell = cells.find(|cell| cell.is_reduction == *kind);
-            cell.map_or_else(
-                || OperationGraph::new(2, MicroOperation::ALL.len()),
-                |cell| graph(&cell.blocks, &cell.outputs),
-            )
-        };
-        [false, true].iter().map(of_kind).collect()
+        cell_graphs(&network)
     }
+}
+
+/// The graphs of a normal and of a reduction cell: all cells of a kind are alike.
+pub(crate) fn cell_graphs(network: &MicroArchitecture) -> Vec<OperationGraph> {
+    let of_kind = |kind: &bool| {
+        let mut cells = network.cells.iter();
+        let cell = cells.find(|cell| cell.is_reduction == *kind);
+        cell.map_or_else(
+            || OperationGraph::new(2, MicroOperation::ALL.len()),
+            |cell| graph(&cell.blocks, &cell.outputs),
+        )
+    };
+    [false, true].iter().map(of_kind).collect()
 }
 
 /// The graph of a cell. A node for the whole input comes before the cell's two inputs, and one for the

@@ -1,5 +1,6 @@
-use naschain_core::{Genome, MacroSpace};
+use naschain_core::{Genome, MacroSpace, Network, SearchSpace};
 
+use crate::cell_space::cell_graphs;
 use crate::{OperationGraph, Space};
 
 /// The macro space, for three objectives in this order: one that is evaluated (such as the accuracy),
@@ -49,5 +50,47 @@ impl Space for MacroSpace {
             graph
         };
         (1..=self.phases).map(of_phase).collect()
+    }
+}
+
+/// The spaces of runs, for three objectives in this order: one that is evaluated (such as the accuracy),
+/// the number of parameters, and the FLOPs.
+///
+/// The search's `genome_len` must be [`SearchSpace::genome_len`], and the space must be valid. The
+/// surrogate also learns from the graphs of phases or cells.
+///
+/// Feature `macro-space`, on by default.
+impl Space for SearchSpace {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        let canonical = SearchSpace::canonical(self, genome);
+        canonical.unwrap_or_else(|_| genome.clone())
+    }
+
+    /// Bits that stand for no value of a gene become those of the value that they are read as.
+    fn repaired(&self, genome: Genome) -> Genome {
+        let SearchSpace::Micro(space) = self else {
+            return genome;
+        };
+        let bits = space.genes_of(&genome);
+        bits.and_then(|genes| space.genome_of(&genes))
+            .unwrap_or(genome)
+    }
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        let costs = self.decode(genome).and_then(|network| network.costs());
+        match costs {
+            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
+        match (self, self.decode(genome)) {
+            (SearchSpace::Macro(space), _) => space.graphs(genome),
+            (_, Ok(Network::Micro(network))) => cell_graphs(&network),
+            _ => Vec::new(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use naschain_core::{Costs, Genome, MacroSpace};
+use naschain_core::{Costs, Genome, SearchSpace};
 use naschain_nsga::{OperationGraph, Space};
 use serde::{Deserialize, Serialize};
 
@@ -32,17 +32,18 @@ impl CostLimits {
     }
 }
 
-/// The macro space without the networks that cost more than a run allows: what a run searches.
+/// A space without the networks that cost more than a run allows: what a run searches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitedSpace {
-    space: MacroSpace,
+    space: SearchSpace,
     limits: CostLimits,
 }
 
 impl LimitedSpace {
     /// The networks of `space` within these limits.
-    pub fn new(space: MacroSpace, limits: CostLimits) -> LimitedSpace {
+    pub fn new(space: impl Into<SearchSpace>, limits: CostLimits) -> LimitedSpace {
+        let space = space.into();
         LimitedSpace { space, limits }
     }
 
@@ -64,7 +65,8 @@ impl Space for LimitedSpace {
 
     /// Clears bits of a genome whose network costs too much, in an order that its own bits determine,
     /// until it is within the limits: without connections a network is smaller.
-    fn repaired(&self, mut genome: Genome) -> Genome {
+    fn repaired(&self, genome: Genome) -> Genome {
+        let mut genome = self.space.repaired(genome);
         if self.limits.are_none() || self.allows(&genome) {
             return genome;
         }
@@ -80,7 +82,7 @@ impl Space for LimitedSpace {
             genome.flip(set[drawn % set.len()]);
             order.rotate_left(1);
         }
-        genome
+        self.space.repaired(genome)
     }
 
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
@@ -95,7 +97,7 @@ impl Space for LimitedSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_core::{Purpose, Stream};
+    use naschain_core::{MacroSpace, Purpose, Stream};
 
     fn space() -> MacroSpace {
         MacroSpace {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_consensus::{Rule, Rules};
-use naschain_core::{Costs, Digest, Genome, MacroSpace, Recipe};
+use naschain_core::{Costs, Digest, Genome, Recipe, SearchSpace};
 use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct RunSpec {
     /// Versions of the parts that decide results.
     pub versions: BTreeMap<String, String>,
     /// The search space.
-    pub space: MacroSpace,
+    pub space: SearchSpace,
     /// How each network is trained.
     pub recipe: Recipe,
     /// The data set.
@@ -123,7 +123,8 @@ pub fn objectives() -> Vec<Objective> {
 
 impl RunSpec {
     /// A run with the defaults of the libraries; every field may be assigned afterwards.
-    pub fn new(space: MacroSpace, data: DataSpec) -> RunSpec {
+    pub fn new(space: impl Into<SearchSpace>, data: DataSpec) -> RunSpec {
+        let space = space.into();
         RunSpec {
             versions: BTreeMap::new(),
             recipe: Recipe::default(),

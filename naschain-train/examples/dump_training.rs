@@ -1,22 +1,22 @@
 //! Trains a network and writes its initial weights, all input images and the losses, so that
 //! `python/check_training.py` can repeat the training in PyTorch:
 //!
-//!     cargo run --release --example dump_training -- trace.safetensors digits
+//!     cargo run --release --example dump_training -- trace.safetensors digits [macro|micro]
 
 use std::error::Error;
 use std::path::Path;
 
-use naschain_core::{MacroSpace, Recipe, Shape};
+use naschain_core::{Genome, MacroSpace, MicroSpace, Recipe, SearchSpace, Shape};
 use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(file), Some(name)) = (args.next(), args.next()) else {
-        return Err("usage: dump_training FILE digits|fashion-mnist|cifar10 [DATA_DIR]".into());
+        return Err("usage: dump_training FILE digits|fashion-mnist|cifar10 [macro|micro [DATA_DIR]]".into());
     };
-    let data_dir = args.next();
+    let (space, data_dir) = (args.next(), args.next());
     let dataset = Dataset::load(&name.parse()?, data_dir.as_deref().map(Path::new))?;
-    println!("{}", dump(Path::new(&file), name.parse()?, &dataset)?);
+    println!("{}", dump(Path::new(&file), name.parse()?, space.as_deref(), &dataset)?);
     Ok(())
 }
 
@@ -24,10 +24,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) fn dump(
     file: &Path,
     name: DataName,
+    space: Option<&str>,
     dataset: &Dataset,
 ) -> Result<String, Box<dyn Error>> {
-    let (space, genome, recipe) = preset(name, dataset);
-    let architecture = space.decode(&genome.parse()?)?;
+    let recipe = recipe(name);
+    let (space, genome) = match space {
+        Some("micro") => cells(dataset)?,
+        _ => phases(dataset)?,
+    };
+    let architecture = space.decode(&genome)?;
     let trace = trace(&architecture, dataset, &recipe, Options::default())?;
     let (steps, accuracy) = (trace.losses.len(), trace.trained.measurement.accuracy);
     let description = serde_json::json!({
@@ -39,14 +44,14 @@ pub(crate) fn dump(
     std::fs::write(file.with_extension("json"), description.to_string())?;
     let mut tensors = trace.initial.tensors;
     for (name, batch) in [("inputs", trace.inputs), ("evaluated", trace.evaluated)] {
-        tensors.extend(stored(name, batch, space.input));
+        tensors.extend(stored(name, batch, space.input()));
     }
     Weights { tensors }.save(file)?;
     Ok(format!("{steps} steps, accuracy {accuracy} %"))
 }
 
-/// A small network and the default recipe, adapted for the digits' 64 pixels.
-fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recipe) {
+/// A small network of the macro space.
+fn phases(dataset: &Dataset) -> Result<(SearchSpace, Genome), Box<dyn Error>> {
     let space = MacroSpace {
         phases: 2,
         nodes: 4,
@@ -54,6 +59,25 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
         init_channels: 8,
         classes: dataset.classes,
     };
+    Ok((space.into(), "1101011-1011010".parse()?))
+}
+
+/// A network of the micro space with all of its operations.
+fn cells(dataset: &Dataset) -> Result<(SearchSpace, Genome), Box<dyn Error>> {
+    let space = MicroSpace {
+        blocks: 5,
+        layers: 3,
+        input: dataset.shape,
+        init_channels: 4,
+        classes: dataset.classes,
+    };
+    let genes = [0, 0, 3, 1, 1, 1, 4, 0, 5, 0, 2, 1, 6, 2, 7, 1, 8, 0, 3, 3];
+    let genome = space.genome_of(&genes.repeat(2))?;
+    Ok((space.into(), genome))
+}
+
+/// The default recipe, adapted for the digits' 64 pixels.
+fn recipe(name: DataName) -> Recipe {
     let mut recipe = Recipe::default();
     if name == DataName::Digits {
         recipe.epochs = 24;
@@ -68,7 +92,7 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
         recipe.train_images = 4000;
         recipe.validation_images = 1000;
     }
-    (space, "1101011-1011010", recipe)
+    recipe
 }
 
 fn stored(name: &str, batch: Batch, shape: Shape) -> [NamedTensor; 2] {

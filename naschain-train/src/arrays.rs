@@ -76,7 +76,7 @@ impl Model {
         pixels: ArrayView4<'_, f32>,
         options: Options,
     ) -> Result<Array2<f32>, Error> {
-        let shape = self.network.view().input();
+        let shape = self.network.input();
         let (images, channels, height, width) = pixels.dim();
         if [channels, height, width] != [shape.channels, shape.height, shape.width] {
             let found = pixels.len();
@@ -84,7 +84,7 @@ impl Model {
         }
         let pixels: Vec<f32> = pixels.iter().copied().collect();
         let logits = self.logits(&pixels, options)?;
-        let classes = self.network.view().classes();
+        let classes = self.network.classes();
         Ok(Array2::from_shape_fn(
             (images, classes),
             |(image, class)| logits[image * classes + class],

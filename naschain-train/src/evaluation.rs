@@ -96,7 +96,7 @@ impl Computation for Evaluation<'_> {
 
 /// A model's logits for images × channels × height × width values from 0 to 255.
 pub(crate) fn logits(model: &Model, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
-    let shape = model.network.view().input();
+    let shape = model.network.input();
     if !pixels.len().is_multiple_of(shape.len()) {
         let found = pixels.len();
         return Err(Error::PixelCount { found, shape });

@@ -79,7 +79,7 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
         nodes: Vec::new(),
         stored: Vec::new(),
     };
-    let (x, input) = (graph.normalise(model), model.network.view().input());
+    let (x, input) = (graph.normalise(model), model.network.input());
     match &model.network {
         Network::Macro(architecture) => graph.phases(architecture, x)?,
         Network::Micro(network) => graph.layers(&network.graph(), x)?,
@@ -97,7 +97,7 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
         name: "naschain".to_owned(),
         initializer: graph.stored,
         input: vec![value("pixels", &image)],
-        output: vec![value("logits", &[model.network.view().classes()])],
+        output: vec![value("logits", &[model.network.classes()])],
     })
 }
 
@@ -139,7 +139,7 @@ impl Graph {
     }
 
     fn normalise(&mut self, model: &Model) -> String {
-        let shape = [1, model.network.view().input().channels, 1, 1];
+        let shape = [1, model.network.input().channels, 1, 1];
         let scaling = &model.normalisation;
         let [mean, deviation] = [
             ("normalisation.mean", &scaling.mean),

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use allocations::{live, peak};
 use naschain_core::{
-    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+    Architecture, Augmentation, Digest, Genome, MacroSpace, MicroSpace, NetworkRef, Purpose, Recipe,
+    Shape, Stream,
 };
 use naschain_train::{
     Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from,
@@ -92,6 +93,47 @@ fn measured_peaks_match_the_estimate() {
             let limit = training_memory_bytes(&architecture, &sizes, threads);
             on_all(&architecture, &all, &recipe, threads, limit).unwrap();
         });
+    }
+}
+
+#[test]
+fn peaks_of_networks_of_cells_match_the_estimate() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (index, (shape, blocks, layers, init_channels)) in [
+        ("1x8x8", 3, 3, 8),
+        ("3x32x32", 4, 5, 8),
+        ("3x32x32", 5, 6, 12),
+        ("1x28x28", 5, 3, 16),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let space = MicroSpace {
+            blocks,
+            layers,
+            input: shape.parse().unwrap(),
+            init_channels,
+            classes: 10,
+        };
+        let mut stream = Stream::new(3, Purpose::Simulation, 0, index as u64);
+        let genes = space.random_genes(&mut stream).unwrap();
+        let network = space.decode(&genes).unwrap();
+        let dataset = images(space.input, 300);
+        for batch_size in [8, 40] {
+            let mut recipe = Recipe::default();
+            recipe.epochs = 1;
+            (recipe.batch_size, recipe.train_images) = (batch_size, batch_size);
+            recipe.validation_images = 8;
+            recipe.augmentation = Augmentation::default();
+            let ((), measured) = peak(|| {
+                digest(&network, &dataset, &recipe, 1);
+            });
+            let estimate = training_memory_bytes(&network, &recipe, 1) as usize;
+            assert!(
+                measured <= estimate && estimate - (1 << 20) <= 2 * measured,
+                "{space:?} {genes:?} {batch_size}: {measured} bytes measured, {estimate} estimated"
+            );
+        }
     }
 }
 
@@ -262,8 +304,8 @@ fn small_recipe() -> Recipe {
     recipe
 }
 
-fn digest(
-    architecture: &Architecture,
+fn digest<'n>(
+    network: impl Into<NetworkRef<'n>>,
     dataset: &Dataset,
     recipe: &Recipe,
     threads: usize,
@@ -271,7 +313,7 @@ fn digest(
     let mut options = Options::default();
     options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
-    let trained = train(architecture, dataset, recipe, options, &mut proceed).unwrap();
+    let trained = train(network, dataset, recipe, options, &mut proceed).unwrap();
     trained.measurement.digest
 }
 

@@ -1,63 +1,38 @@
-"""A network with its forward and backward pass, in the order of docs/arithmetic.md."""
+"""A network of the macro space with its forward and backward pass, in the order of
+docs/arithmetic.md."""
 
 import numpy as np
-from streams import Stream
+from tensors import Tensors
 
 
-class Network:
+class Network(Tensors):
     """The decoded architecture with its tensors in declaration order."""
 
     def __init__(self, operations, architecture, input_channels, classes, seed):
-        self.operations = operations
+        super().__init__(operations, seed)
         self.phases = architecture["phases"]
-        self.seed = seed
-        self.tensors = {}  # by name, in declaration order
-        self.velocities = {}  # of those that are trained
         for i, phase in enumerate(self.phases):
             self._declare_phase(i, phase)
         # A genome may have no phase; then the linear layer reads the means of the pixels.
         channels = self.phases[-1]["channels"] if self.phases else input_channels
-        self._declare_uniform("linear.weight", (classes, channels), channels)
-        self._declare_uniform("linear.bias", (classes,), channels)
+        self.declare_linear(classes, channels)
 
     def _declare_phase(self, i, phase):
         channels, entry = phase["channels"], phase["entry"]
         # If it is not applied, the entry is counted but not trained.
         shape = (channels, entry["in_channels"], entry["kernel"], entry["kernel"])
-        self._declare_convolution(f"{i}.entry", shape, entry["applied"])
+        self.declare_convolution(f"{i}.entry", shape, entry["applied"])
         for node in phase["nodes"]:
             self._declare_join(f"{i}.{node['number']}.join", channels, node["inputs"])
             shape = (channels, channels, 3, 3)
-            self._declare_convolution(f"{i}.{node['number']}.convolution", shape)
-            self._declare_norm(f"{i}.{node['number']}.norm", channels)
+            self.declare_convolution(f"{i}.{node['number']}.convolution", shape)
+            self.declare_norm(f"{i}.{node['number']}.norm", channels)
         self._declare_join(f"{i}.output.join", channels, phase["output"])
-        self._declare_norm(f"{i}.output.norm", channels)
+        self.declare_norm(f"{i}.output.norm", channels)
 
     def _declare_join(self, name, channels, inputs):
         if len(inputs) > 1:
-            self._declare_convolution(name, (channels, channels * len(inputs), 1, 1))
-
-    def _declare_convolution(self, name, shape, trained=True):
-        self._declare_uniform(name, shape, shape[1] * shape[2] * shape[3], trained)
-
-    def _declare_norm(self, name, channels):
-        for part, value in (("weight", 1), ("bias", 0)):
-            self._declare(f"{name}.{part}", np.full(channels, value, np.float32), True)
-        for part, value in (("running mean", 0), ("running variance", 1)):
-            self._declare(f"{name}.{part}", np.full(channels, value, np.float32), False)
-
-    def _declare_uniform(self, name, shape, fan_in, trained=True):
-        """Uniform in +-1/sqrt(fan_in), from the stream of the tensor's position in order."""
-        stream = Stream(self.seed, "weights", 0, len(self.tensors))
-        units = np.array([stream.unit_f32() for _ in range(np.prod(shape))], np.float32)
-        bound = np.float32(1) / np.sqrt(np.float32(fan_in))
-        values = (np.float32(2) * units - np.float32(1)) * bound
-        self._declare(name, values.reshape(shape), trained)
-
-    def _declare(self, name, values, trained):
-        self.tensors[name] = values
-        if trained:
-            self.velocities[name] = np.zeros_like(values)
+            self.declare_convolution(name, (channels, channels * len(inputs), 1, 1))
 
     def readers(self, i):
         """Name and inputs of each of a phase's readers: the nodes, then the output."""
@@ -80,13 +55,9 @@ class Network:
         x = images
         for i in range(len(self.phases)):
             x = step.phase(i, x)
-        ops, weight = self.operations, self.tensors["linear.weight"]
-        features = ops.average_pool(x)
-        logits = ops.linear(features, weight, self.tensors["linear.bias"])
-        loss, gradient = ops.loss(logits, labels, smoothing)
-        by_weight, by_bias, by_features = ops.linear_back(features, gradient, weight)
-        step.found |= {"linear.weight": by_weight, "linear.bias": by_bias}
-        gradient = ops.average_pool_back(by_features, x.shape)
+        features = self.operations.average_pool(x)
+        loss, step.found, by_features = self.classified(features, labels, smoothing)
+        gradient = self.operations.average_pool_back(by_features, x.shape)
         for i in reversed(range(len(self.phases))):
             gradient = step.phase_back(i, gradient)
         return loss, step.found
@@ -139,9 +110,8 @@ class Step:
         return self.operations.convolution(self.saved[f"{name}.join"], weight, padding=0)
 
     def norm(self, name, z):
-        parts = ("weight", "bias", "running mean", "running variance")
-        tensors = [self.tensors[f"{name}.norm.{part}"] for part in parts]
-        y, self.saved[f"{name}.norm"] = self.operations.batch_norm_relu(z, *tensors)
+        tensors = self.network.norm_tensors(f"{name}.norm")
+        y, self.saved[f"{name}.norm"] = self.operations.batch_norm(z, *tensors, relu=True)
         return y
 
     def phase_back(self, i, gradient):
@@ -169,7 +139,7 @@ class Step:
 
     def norm_back(self, name, gradient):
         saved = self.saved[f"{name}.norm"]
-        by_weight, by_bias, by_z = self.operations.batch_norm_relu_back(gradient, saved)
+        by_weight, by_bias, by_z = self.operations.batch_norm_back(gradient, saved)
         self.found |= {f"{name}.norm.weight": by_weight, f"{name}.norm.bias": by_bias}
         return by_z
 

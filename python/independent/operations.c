@@ -1,11 +1,12 @@
 /*
  * The operations of docs/arithmetic.md, version 1, under the headings and in the order of that
- * page; Loss is in loss.c and Update in update.c. Implemented from the page, without code of the
- * crates. It is slow by design: one plain loop per sum.
+ * page; Networks of the micro space are in cells.c, Loss in loss.c and Update in update.c.
+ * Implemented from the page, without code of the crates. It is slow by design: one plain loop per
+ * sum.
  *
  *     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
  *
- * The three files use only fmaf, fma, sqrtf and round of libm, whose results are exactly specified.
+ * The four files use only fmaf, fma, sqrtf and round of libm, whose results are exactly specified.
  * Arrays are [image][channel][row][column] or [image][channel][pixel], weights
  * [out][in][row][column].
  */
@@ -14,16 +15,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "operations.h"
+
 #if FLT_EVAL_METHOD != 0
 #error "float and double expressions must be evaluated in their own precision"
 #endif
 
 /* ---- Batches ---- */
 
-enum { BLOCK = 32 };
-
 /* Folds the terms within each block, then the blocks' results. */
-static float fold_blocks(int count, const float terms[count], int block)
+float fold_blocks(int count, const float terms[count], int block)
 {
     float all = 0;
     for (int start = 0; start < count; start += block) {
@@ -41,7 +42,7 @@ static float fold_images(int images, const float terms[images])
 }
 
 /* G, the number of images per chunk. */
-static int chunk_images(long pixels)
+int chunk_images(long pixels)
 {
     int chunk = 1;
     while (chunk < BLOCK && chunk * pixels < 512)
@@ -132,10 +133,11 @@ static void channel_moments(int N, int C, int P, const float z[N][C][P], int c, 
     *q = fold_images(N, terms);
 }
 
-/* Batch norm and ReLU: y and, for the backward pass, mean, inverse and scale of each channel. */
-void batch_norm_relu(int N, int C, int P, const float z[N][C][P], const float weight[C],
-                     const float bias[C], float running_mean[C], float running_variance[C],
-                     float mean[C], float inverse[C], float scale[C], float y[N][C][P])
+/* Batch norm, with ReLU or without: y and, for the backward pass, mean, inverse and scale of each
+ * channel. */
+void batch_norm(int N, int C, int P, int relu, const float z[N][C][P], const float weight[C],
+                const float bias[C], float running_mean[C], float running_variance[C],
+                float mean[C], float inverse[C], float scale[C], float y[N][C][P])
 {
     long count = (long)N * P, divisor = count > 1 ? count - 1 : 1;
     for (int c = 0; c < C; c++) {
@@ -149,7 +151,7 @@ void batch_norm_relu(int N, int C, int P, const float z[N][C][P], const float we
         for (int n = 0; n < N; n++)
             for (int p = 0; p < P; p++) {
                 float u = fmaf(z[n][c][p] - mean[c], scale[c], bias[c]);
-                y[n][c][p] = u > 0 ? u : 0.0f;
+                y[n][c][p] = !relu || u > 0 ? u : 0.0f;
             }
     }
 }
@@ -249,21 +251,22 @@ void max_pool_back(int M, int P, int Q, const float gradient[M][Q], const int32_
     }
 }
 
-/* g, the gradient before ReLU. */
-static float behind_relu(float z, float mean, float scale, float bias, float gradient)
+/* g, the gradient before ReLU, if there is one. */
+static float behind_relu(int relu, float z, float mean, float scale, float bias, float gradient)
 {
-    return fmaf(z - mean, scale, bias) > 0 ? gradient : 0.0f;
+    return !relu || fmaf(z - mean, scale, bias) > 0 ? gradient : 0.0f;
 }
 
-/* Batch norm and ReLU: G and H of channel c. */
-static void channel_sums(int N, int C, int P, const float z[N][C][P], const float gradient[N][C][P],
-                         int c, float mean, float scale, float bias, float *sum_g, float *sum_h)
+/* Batch norm: G and H of channel c. */
+static void channel_sums(int N, int C, int P, int relu, const float z[N][C][P],
+                         const float gradient[N][C][P], int c, float mean, float scale, float bias,
+                         float *sum_g, float *sum_h)
 {
     float terms_g[N], terms_h[N];
     for (int n = 0; n < N; n++) {
         float stripes_g[4] = {0, 0, 0, 0}, stripes_h[4] = {0, 0, 0, 0};
         for (int p = 0; p < P; p++) {
-            float g = behind_relu(z[n][c][p], mean, scale, bias, gradient[n][c][p]);
+            float g = behind_relu(relu, z[n][c][p], mean, scale, bias, gradient[n][c][p]);
             stripes_g[p % 4] = stripes_g[p % 4] + g;
             stripes_h[p % 4] = fmaf(g, z[n][c][p] - mean, stripes_h[p % 4]);
         }
@@ -274,22 +277,22 @@ static void channel_sums(int N, int C, int P, const float z[N][C][P], const floa
     *sum_h = fold_images(N, terms_h);
 }
 
-/* Batch norm and ReLU, gradients with respect to weight, bias and z. */
-void batch_norm_relu_back(int N, int C, int P, const float z[N][C][P],
-                          const float gradient[N][C][P], const float bias[C], const float mean[C],
-                          const float inverse[C], const float scale[C], float by_weight[C],
-                          float by_bias[C], float by_z[N][C][P])
+/* Batch norm, gradients with respect to weight, bias and z. */
+void batch_norm_back(int N, int C, int P, int relu, const float z[N][C][P],
+                     const float gradient[N][C][P], const float bias[C], const float mean[C],
+                     const float inverse[C], const float scale[C], float by_weight[C],
+                     float by_bias[C], float by_z[N][C][P])
 {
     float count = (float)((long)N * P);
     for (int c = 0; c < C; c++) {
         float h;
-        channel_sums(N, C, P, z, gradient, c, mean[c], scale[c], bias[c], &by_bias[c], &h);
+        channel_sums(N, C, P, relu, z, gradient, c, mean[c], scale[c], bias[c], &by_bias[c], &h);
         by_weight[c] = h * inverse[c];
         float a = by_bias[c] / count, b = (by_weight[c] * inverse[c]) / count;
         for (int n = 0; n < N; n++)
             for (int p = 0; p < P; p++) {
-                float g =
-                    behind_relu(z[n][c][p], mean[c], scale[c], bias[c], gradient[n][c][p]);
+                float from = gradient[n][c][p];
+                float g = behind_relu(relu, z[n][c][p], mean[c], scale[c], bias[c], from);
                 by_z[n][c][p] = fmaf(z[n][c][p] - mean[c], -b, g - a) * scale[c];
             }
     }

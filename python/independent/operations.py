@@ -1,4 +1,4 @@
-"""operations.c as functions of NumPy arrays; this module computes shapes and allocates results.
+"""The C files as functions of NumPy arrays; this module computes shapes and allocates results.
 
 Values are float32. New arrays are filled with NaN, so that unwritten elements are noticed.
 """
@@ -63,21 +63,21 @@ class Operations:
             self._call("conv3x3_by_weight", *x.shape, outputs, padding, x, gradient, out)
         return out
 
-    def batch_norm_relu(self, z, weight, bias, running_mean, running_variance):
+    def batch_norm(self, z, weight, bias, running_mean, running_variance, relu):
         """Returns the result and the inputs of the backward pass."""
         (images, channels, height, width), out = z.shape, empty(*z.shape)
         mean, inverse, scale = (empty(channels) for _ in range(3))
         tensors = (z, weight, bias, running_mean, running_variance, mean, inverse, scale, out)
-        self._call("batch_norm_relu", images, channels, height * width, *tensors)
-        return out, (z, bias, mean, inverse, scale)
+        self._call("batch_norm", images, channels, height * width, int(relu), *tensors)
+        return out, (relu, z, bias, mean, inverse, scale)
 
-    def batch_norm_relu_back(self, gradient, saved):
+    def batch_norm_back(self, gradient, saved):
         """Gradients with respect to weight, bias and z."""
         images, channels, height, width = gradient.shape
-        z, *rest = saved
+        relu, z, *rest = saved
         results = empty(channels), empty(channels), empty(*z.shape)
-        sizes = (images, channels, height * width)
-        self._call("batch_norm_relu_back", *sizes, z, gradient, *rest, *results)
+        sizes = (images, channels, height * width, int(relu))
+        self._call("batch_norm_back", *sizes, z, gradient, *rest, *results)
         return results
 
     def max_pool(self, x):
@@ -132,6 +132,85 @@ class Operations:
         """Adds to the gradients from a map's later readers."""
         self._call("drop_path_back", len(total), total[0].size, gradient, factor, total)
 
+    def depthwise(self, x, weight, stride, dilation):
+        images, channels, height, width = x.shape
+        out = empty(images, channels, height // stride, width // stride)
+        sizes = (*x.shape, *out.shape[2:], weight.shape[2])
+        self._call("depthwise", *sizes, stride, dilation, x, weight, out)
+        return out
+
+    def depthwise_back(self, x, gradient, weight, stride, dilation):
+        """Gradients with respect to weight and x."""
+        by_weight, by_x = empty(*weight.shape), empty(*x.shape)
+        sizes = (*x.shape, *gradient.shape[2:], weight.shape[2], stride, dilation)
+        self._call("depthwise_by_weight", *sizes, x, gradient, by_weight)
+        self._call("depthwise_by_input", *sizes, gradient, weight, by_x)
+        return by_weight, by_x
+
+    def line(self, x, weight, stride):
+        """Convolution of one row or one column, depending on the weight's shape."""
+        (images, _, height, width), down = x.shape, int(weight.shape[2] > 1)
+        sides = (height // stride, width) if down else (height, width // stride)
+        out = empty(images, weight.shape[0], *sides)
+        self._call("line", down, stride, *x.shape, *out.shape[1:], x, weight, out)
+        return out
+
+    def line_back(self, x, gradient, weight, stride):
+        """Gradients with respect to weight and x."""
+        by_weight, by_x = empty(*weight.shape), empty(*x.shape)
+        sizes = (int(weight.shape[2] > 1), stride, *x.shape, *gradient.shape[1:])
+        self._call("line_by_weight", *sizes, x, gradient, by_weight)
+        self._call("line_by_input", *sizes, gradient, weight, by_x)
+        return by_weight, by_x
+
+    def max_pool3(self, x, stride):
+        """Returns the result and, for each element, its index in the input map."""
+        images, channels, height, width = x.shape
+        out = empty(images, channels, height // stride, width // stride)
+        place = np.full(out.shape, -1, np.int32)
+        sizes = (images * channels, height, width, *out.shape[2:], stride)
+        self._call("max_pool3", *sizes, x, out, place)
+        return out, place
+
+    def max_pool3_back(self, gradient, place, shape):
+        out = empty(*shape)
+        sizes = (shape[0] * shape[1], shape[2] * shape[3], place[0, 0].size)
+        self._call("max_pool3_back", *sizes, gradient, place, out)
+        return out
+
+    def mean_pool3(self, x, stride):
+        images, channels, height, width = x.shape
+        out = empty(images, channels, height // stride, width // stride)
+        sizes = (images * channels, height, width, *out.shape[2:], stride)
+        self._call("mean_pool3", *sizes, x, out)
+        return out
+
+    def mean_pool3_back(self, gradient, shape, stride):
+        out = empty(*shape)
+        sizes = (shape[0] * shape[1], *shape[2:], *gradient.shape[2:], stride)
+        self._call("mean_pool3_back", *sizes, gradient, out)
+        return out
+
+    def relu(self, x):
+        out = empty(*x.shape)
+        self._call("relu", x.size, x, out)
+        return out
+
+    def relu_back(self, x, gradient):
+        out = empty(*x.shape)
+        self._call("relu_back", x.size, x, gradient, out)
+        return out
+
+    def sum(self, a, b):
+        out = empty(*a.shape)
+        self._call("sum", a.size, a, b, out)
+        return out
+
+    def sum_with_factors(self, a, f, b, g):
+        out = empty(*a.shape)
+        self._call("sum_with_factors", len(a), a[0].size, a, f, b, g, out)
+        return out
+
     def loss(self, logits, labels, smoothing):
         """The loss of a batch, and its gradient with respect to the logits."""
         out, smoothing = empty(*logits.shape), ctypes.c_double(smoothing)
@@ -142,8 +221,10 @@ class Operations:
         """The clipping factor for the gradients of all parameters, in declaration order."""
         sums = empty(len(gradients))
         for i, gradient in enumerate(gradients):
-            outputs, inputs, side, _ = (*gradient.shape, 1, 1, 1)[:4]
-            sums[i] = self._call("sum_of_squares", outputs, inputs, side, gradient)
+            outputs, inputs, rows, columns = (*gradient.shape, 1, 1, 1)[:4]
+            if rows == 1:  # the taps of a convolution of one row
+                rows, columns = columns, rows
+            sums[i] = self._call("sum_of_squares", outputs, inputs, rows, columns, gradient)
         return self._call("clipping_factor", len(sums), sums, ctypes.c_float(clip))
 
     def sgd(self, parameter, velocity, gradient, factor, rate, recipe):

@@ -1,9 +1,10 @@
 """Repeats the trainings of `miner selftest --random N` and gives the same digests.
 
     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
-    python training.py --operations /tmp/operations.so --genomaster PATH INDEX...
+    python training.py --operations /tmp/operations.so --genomaster PATH [--space micro] INDEX...
 
-Prints a line `DIGEST INDEX` for each INDEX; PATH is the genomaster program. The arithmetic is
+Prints a line `DIGEST INDEX` for each INDEX; PATH is the genomaster program. `--space` and
+`--epochs` are those of the miner. The arithmetic is
 implemented in C from docs/arithmetic.md. What that page does not define (random streams, initial
 weights, images and their augmentation, the list of trainings) is implemented from the crates'
 source, in Python with NumPy. Only genomes are decoded by `genomaster inspect --json`: decoding is
@@ -13,11 +14,12 @@ not checked here.
 import argparse
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import images
 import numpy as np
 from blake3 import blake3
+from cells import CellNetwork
 from network import Network
 from operations import Operations
 from streams import Stream
@@ -25,6 +27,7 @@ from streams import Stream
 CLASSES = 10
 VALIDATION_IMAGES = 10
 AFFORDABLE_FLOPS = 100_000_000
+CELL_OPERATIONS = 9
 
 
 @dataclass
@@ -48,9 +51,18 @@ class Recipe:
     clip_norm: float = 5.0
 
 
-def drawn(index, genomaster):
-    """Architecture, input shape and recipe of training `index`, drawn as in synthetic_trainings.rs."""
-    stream = Stream(1, "simulation", 1, index)
+def drawn(space, index, genomaster):
+    """Architecture, input shape and recipe of a training, as in synthetic_trainings.rs."""
+    stream = Stream(1, "simulation", {"macro": 1, "micro": 2}[space], index)
+    of_space = {"macro": of_phases, "micro": of_cells}[space]
+    flags, parts = of_space(stream, index)
+    architecture = decoded(genomaster, {"--space": space, **flags}, "-".join(parts))
+    shape = [int(side) for side in flags["--input"].split("x")]
+    return architecture, shape, drawn_recipe(stream, index, architecture["flops"])
+
+
+def of_phases(stream, index):
+    """Space and genome of a network of the macro space."""
     phases, nodes = stream.between(1, 3), stream.between(2, 4)
     channels = [1, 3][stream.between(0, 1)]
     height, width = stream.between(6, 32), stream.between(6, 32)
@@ -67,10 +79,38 @@ def drawn(index, genomaster):
         "--init-channels": init_channels,
         "--classes": CLASSES,
     }
-    architecture = decoded(genomaster, flags, "-".join(parts))
-    affordable = AFFORDABLE_FLOPS // max(architecture["flops"], 1) // 2
+    return flags, parts
+
+
+def of_cells(stream, _index):
+    """Space and genome of a network of the micro space."""
+    blocks, layers = stream.between(1, 4), stream.between(1, 4)
+    channels = [1, 3][stream.between(0, 1)]
+    height, width = 4 * stream.between(2, 5), 4 * stream.between(2, 5)
+    flags = {
+        "--blocks": blocks,
+        "--layers": layers,
+        "--input": f"{channels}x{height}x{width}",
+        "--init-channels": stream.between(1, 12),
+        "--classes": CLASSES,
+    }
+    return flags, [cell_bits(stream, blocks), cell_bits(stream, blocks)]
+
+
+def cell_bits(stream, blocks):
+    """The genes of one cell, for each block operation and input of its two sides, as bits."""
+    bits = ""
+    for block in range(blocks):
+        for choices in 2 * (CELL_OPERATIONS, block + 2):
+            width = (choices - 1).bit_length()
+            bits += f"{stream.below(choices):0{width}b}"
+    return bits
+
+
+def drawn_recipe(stream, index, flops):
+    affordable = AFFORDABLE_FLOPS // max(flops, 1) // 2
     train_images = min(max(affordable, 5), 200)
-    recipe = Recipe(
+    return Recipe(
         seed=index,
         batch_size=max(train_images * 2 // 3, 3),
         train_images=train_images,
@@ -82,7 +122,6 @@ def drawn(index, genomaster):
         drop_path=[0.0, 0.3][stream.between(0, 1)],
         nesterov=stream.between(0, 1) == 1,
     )
-    return architecture, (channels, height, width), recipe
 
 
 def decoded(genomaster, flags, genome):
@@ -118,13 +157,19 @@ def update(network, gradients, recipe, learning_rate):
         operations.sgd(parameter, velocity, gradient, factor, learning_rate, recipe)
 
 
+def network_of(operations, architecture, input_channels, seed):
+    if "cells" in architecture:
+        return CellNetwork(operations, architecture, CLASSES, seed)
+    return Network(operations, architecture, input_channels, CLASSES, seed)
+
+
 def states(operations, architecture, shape, recipe):
     """Step number, digest chain and network before the first step and after each step."""
     pixels, labels = images.synthetic(recipe.train_images + VALIDATION_IMAGES, *shape)
     tables = images.normalisation(pixels)
     split = list(range(len(pixels)))
     Stream(recipe.seed, "split", 0, 0).shuffle(split)
-    network = Network(operations, architecture, shape[0], CLASSES, recipe.seed)
+    network = network_of(operations, architecture, shape[0], recipe.seed)
     paths = network.paths()
     digest = linked(blake3(b"naschain arithmetic 1"), network)
     steps, done = -(-recipe.train_images // recipe.batch_size), 0
@@ -146,9 +191,9 @@ def states(operations, architecture, shape, recipe):
             yield done, digest, network
 
 
-def trained(operations, index, genomaster):
-    """The digest of training `index`, as bytes."""
-    for _, digest, _ in states(operations, *drawn(index, genomaster)):
+def trained(operations, architecture, shape, recipe):
+    """The digest of the training, as bytes."""
+    for _, digest, _ in states(operations, architecture, shape, recipe):
         pass
     return digest
 
@@ -157,11 +202,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--operations", required=True, help="what cc made of the C files")
     parser.add_argument("--genomaster", required=True, help="naschain's program of this name")
+    parser.add_argument("--space", choices=("macro", "micro"), default="macro")
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("indices", type=int, nargs="+", metavar="INDEX")
     arguments = parser.parse_args()
     operations = Operations(arguments.operations)
     for index in arguments.indices:
-        print(trained(operations, index, arguments.genomaster).hex(), index, flush=True)
+        architecture, shape, recipe = drawn(arguments.space, index, arguments.genomaster)
+        recipe = replace(recipe, epochs=arguments.epochs)
+        digest = trained(operations, architecture, shape, recipe)
+        print(digest.hex(), index, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,17 @@
 #error "float and double expressions must be evaluated in their own precision"
 #endif
 
-/* One parameter's sum of squares: O output channels, C inputs, a K x K kernel. Linear layers
- * have K = 1; vectors C = K = 1. */
-float sum_of_squares(int O, int C, int K, const float gradient[O][C][K][K])
+/* One parameter's sum of squares: O output channels, C inputs, a kernel of K rows and L columns.
+ * Linear layers have K = L = 1; vectors C = 1 too. The taps of a convolution of one row are passed
+ * as rows. */
+float sum_of_squares(int O, int C, int K, int L, const float gradient[O][C][K][L])
 {
     float total = 0;
     for (int o = 0; o < O; o++) {
         float sum = 0;
         for (int i = 0; i < K; i++)
             for (int c = 0; c < C; c++)
-                for (int j = 0; j < K; j++)
+                for (int j = 0; j < L; j++)
                     sum = fmaf(gradient[o][c][i][j], gradient[o][c][i][j], sum);
         total = total + sum;
     }

@@ -117,7 +117,7 @@ impl ParentView {
 
 /// A genome with a hyphen between its phases.
 fn grouped(spec: &RunSpec, genome: &Genome) -> String {
-    genome.grouped(spec.space.phase_len())
+    genome.grouped(spec.space.part_len())
 }
 
 impl CandidateView {
@@ -136,7 +136,7 @@ impl CandidateView {
         Ok(CandidateView {
             job,
             genome: grouped(spec, genome),
-            phase_len: spec.space.phase_len(),
+            phase_len: spec.space.part_len(),
             generation: None,
             part: None,
             other_parts: Vec::new(),

@@ -1,8 +1,10 @@
-//! A network as a picture in SVG: each phase is a column, in which data flow downwards.
+//! A network as a picture in SVG: each phase is a column, in which data flow downwards; of the micro space
+//! the two kinds of cells.
 
+mod cells;
 mod wiring;
 
-use naschain_core::{Architecture, Layer, Phase, Shape};
+use naschain_core::{Architecture, Layer, NetworkRef, Phase, Shape};
 
 use crate::artifacts::drawing::wiring::{BOX, PhaseWiring};
 use crate::artifacts::grouped::grouped;
@@ -38,7 +40,19 @@ svg { max-width: 100%; height: auto }
 ";
 
 /// Draws a network.
-pub(crate) fn network_svg(architecture: &Architecture) -> String {
+pub(crate) fn network_svg<'n>(network: impl Into<NetworkRef<'n>>) -> String {
+    let (width, height, body) = match network.into() {
+        NetworkRef::Macro(architecture) => phases(architecture),
+        NetworkRef::Micro(network) => cells::body(network),
+        _ => (460.0, 40.0, text(230.0, 24.0, "no picture of networks of this space", "text")),
+    };
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"><style>{STYLE}</style><defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerUnits=\"userSpaceOnUse\" markerWidth=\"9\" markerHeight=\"9\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs><rect class=\"back\" width=\"100%\" height=\"100%\"/>{body}</svg>\n"
+    )
+}
+
+/// Width, height and content of the picture of a network of the macro space.
+fn phases(architecture: &Architecture) -> (f64, f64, String) {
     // No costs are shown of a network whose costs do not fit into 64 bits.
     let layers = architecture.layers().unwrap_or_default();
     let columns = architecture.phases.iter();
@@ -70,9 +84,7 @@ pub(crate) fn network_svg(architecture: &Architecture) -> String {
         let note = format!("left out, not connected: phase {}", numbers.join(", "));
         body += &text(width / 2.0, height - 8.0, &note, "text small");
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"><style>{STYLE}</style><defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerUnits=\"userSpaceOnUse\" markerWidth=\"9\" markerHeight=\"9\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs><rect class=\"back\" width=\"100%\" height=\"100%\"/>{body}</svg>\n"
-    )
+    (width, height, body)
 }
 
 /// The line into the column that starts at `left` and has its boxes at `middle`: from the bottom of
@@ -281,6 +293,29 @@ mod tests {
             classes: 10,
         };
         network_svg(&space.decode(&genome.parse().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn cells_are_drawn_with_their_operations() {
+        let space = naschain_core::MicroSpace {
+            blocks: 2,
+            layers: 3,
+            input: "3x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let genes = [3, 0, 2, 1, 8, 2, 0, 0].repeat(2);
+        let svg = network_svg(&space.decode(&genes).unwrap());
+        for text in [
+            "normal cell: 1",
+            "reduction cell: 2, 3",
+            "block 1 to the block: conv_7x1_1x7",
+            "input 0 to the block: max_pool_3x3, stride 2",
+            "output: block 2, 8×4×4",
+        ] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        assert_eq!(svg.matches("class=\"edge\"").count(), 8);
     }
 
     #[test]

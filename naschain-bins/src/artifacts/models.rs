@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::JobId;
-use naschain_core::{Digest, Genome, MacroSpace, Recipe};
+use naschain_core::{Digest, Genome, Recipe, SearchSpace};
 use naschain_train::{DataName, Dataset, Epoch, LinkedWeights, Model, Options, Trained};
 
 use crate::artifacts::candidate::RetrainedAccuracy;
@@ -65,7 +65,7 @@ impl Member {
             bail!(
                 "{} has no evaluated genome {} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
                 dir.display(),
-                requested.grouped(spec.space.phase_len())
+                requested.grouped(spec.space.part_len())
             );
         };
         // The digest of a training that was stopped at a rung is not that of the whole one.
@@ -107,12 +107,12 @@ impl Member {
 
     /// The genome as commands print it, with dashes between phases.
     pub(crate) fn shown(&self) -> String {
-        self.genome.grouped(self.spec.space.phase_len())
+        self.genome.grouped(self.spec.space.part_len())
     }
 
     /// The genomes of the run that have a retrained model, as commands print them.
     pub(crate) fn retrained_names(&self) -> Vec<String> {
-        let phase_len = self.spec.space.phase_len();
+        let phase_len = self.spec.space.part_len();
         let genomes = retrained_genomes(&self.dir);
         genomes.iter().map(|one| one.grouped(phase_len)).collect()
     }
@@ -265,14 +265,15 @@ fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
     Ok(ended)
 }
 
-/// Parses a genome of this space. Dashes may separate phases.
-pub(crate) fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
+/// Parses a genome of this space. Dashes may separate phases or cells.
+pub(crate) fn parse_genome(space: &SearchSpace, text: &str) -> Result<Genome> {
     let genome: Genome = text.parse()?;
     space.check(&genome)?;
-    let grouped = genome.grouped(space.phase_len());
+    let grouped = genome.grouped(space.part_len());
+    let parts = space.parts();
     ensure!(
         !text.contains('-') || text == grouped,
-        "the dashes of {text} do not separate phases; with phases separated it would be {grouped}"
+        "the dashes of {text} do not separate {parts}; with {parts} separated it would be {grouped}"
     );
     Ok(genome)
 }

@@ -124,7 +124,7 @@ pub(crate) fn useful_members(front: &[FrontMember], limit: f64) -> Vec<&FrontMem
 
 /// The accuracy of guessing in percent: as measured, or that of classes of the same size.
 fn guessing(spec: &RunSpec, measured: Option<Accuracy>) -> f64 {
-    let uniform = 100.0 / spec.space.classes as f64;
+    let uniform = 100.0 / spec.space.classes() as f64;
     measured.map_or(uniform, |accuracy| accuracy.percent())
 }
 

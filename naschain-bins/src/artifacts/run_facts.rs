@@ -1,6 +1,6 @@
 //! The document that pages and reports are made from.
 
-use naschain_core::Digest;
+use naschain_core::{Digest, SearchSpace};
 use naschain_run::{RecordColumns, RunSpec};
 use serde::Serialize;
 
@@ -14,7 +14,13 @@ pub(crate) struct RunFacts {
     measured_on: &'static str,
     pub(crate) guessing_limit: f64,
     genome_len: usize,
+    /// The search space: `macro` or `micro`.
+    space: &'static str,
+    /// Bits of a phase, or of a cell.
     phase_len: usize,
+    /// What each bit of a genome stands for, where that is not a connection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gene_names: Vec<String>,
     epochs: u32,
     rungs: Vec<u32>,
     seats: usize,
@@ -38,7 +44,12 @@ impl RunFacts {
             measured_on: ["validation", "test"][usize::from(spec.recipe.is_measured_on_test())],
             guessing_limit: limit_of_guessing(spec, None),
             genome_len: spec.search.genome_len,
-            phase_len: spec.space.phase_len(),
+            space: spec.space.name(),
+            phase_len: spec.space.part_len(),
+            gene_names: match &spec.space {
+                SearchSpace::Micro(space) => space.bit_names(),
+                _ => Vec::new(),
+            },
             epochs: spec.recipe.epochs,
             rungs: spec.recipe.rungs.clone(),
             seats: spec.rules.seats,

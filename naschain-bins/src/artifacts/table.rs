@@ -13,7 +13,7 @@ pub(crate) fn front_table(results: &Results) -> String {
         let remedy = "search longer, for example with --budget medium";
         return results.none_useful("", remedy) + "\n";
     }
-    let phase_len = results.spec.space.phase_len();
+    let phase_len = results.spec.space.part_len();
     let genomes: Vec<String> = front
         .iter()
         .map(|member| member.genome.grouped(phase_len))

@@ -77,7 +77,7 @@ pub(crate) fn predicted(
     options: Options,
 ) -> Result<PicturePrediction> {
     let model = Model::load(model)?;
-    let shape = model.architecture.input;
+    let shape = model.space.input();
     let values: Vec<f32> = pixels.iter().copied().map(f32::from).collect();
     let logits = model.logits(&values, options)?;
     let mut ranked: Vec<(usize, f64)> = probabilities(&logits).into_iter().enumerate().collect();

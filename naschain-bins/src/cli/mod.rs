@@ -18,6 +18,7 @@ pub(crate) mod run_args;
 pub(crate) mod run_place;
 mod run_values;
 pub(crate) mod shell;
+pub(crate) mod space_args;
 pub(crate) mod suggesting;
 pub(crate) mod tls_args;
 pub(crate) mod training_args;

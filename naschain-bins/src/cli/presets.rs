@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use naschain_core::{Augmentation, Recipe, Shape};
 use naschain_train::{DataName, Dataset};
 
+use crate::cli::space_args::SpaceDefaults;
+
 /// How much a search trains: epochs, images, widths, and number of networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Budget {
@@ -58,9 +60,7 @@ impl Family {
 /// Defaults of the search space, the recipe and the search.
 #[derive(Clone)]
 pub(crate) struct Defaults {
-    pub(crate) phases: usize,
-    pub(crate) nodes: usize,
-    pub(crate) init_channels: usize,
+    pub(crate) space: SpaceDefaults,
     pub(crate) epochs: u32,
     pub(crate) batch_size: usize,
     pub(crate) learning_rate: f64,
@@ -118,10 +118,19 @@ fn defaults(family: Family, budget: Budget) -> Defaults {
     if matches!(family, Family::Cifar) {
         augmentation = Recipe::default().augmentation;
     }
+    // Two of the cells of the micro space are reduction cells.
+    let (blocks, layers) = match family {
+        Family::Digits => (3, 3),
+        _ => [(4, 5), (5, 8), (5, 11)][at],
+    };
     Defaults {
-        phases,
-        nodes,
-        init_channels,
+        space: SpaceDefaults {
+            phases,
+            nodes,
+            blocks,
+            layers,
+            init_channels,
+        },
         epochs,
         batch_size,
         learning_rate,
@@ -264,10 +273,12 @@ pub(crate) fn indented(text: &str) -> String {
     clippy::type_complexity,
     reason = "a list with this module as its only user"
 )]
-const ROWS: [(&str, fn(Family, &Defaults) -> String); 14] = [
-    ("--phases", |_, d| d.phases.to_string()),
-    ("--nodes", |_, d| d.nodes.to_string()),
-    ("--init-channels", |_, d| d.init_channels.to_string()),
+const ROWS: [(&str, fn(Family, &Defaults) -> String); 16] = [
+    ("--phases", |_, d| d.space.phases.to_string()),
+    ("--nodes", |_, d| d.space.nodes.to_string()),
+    ("--blocks", |_, d| d.space.blocks.to_string()),
+    ("--layers", |_, d| d.space.layers.to_string()),
+    ("--init-channels", |_, d| d.space.init_channels.to_string()),
     ("--epochs", |_, d| d.epochs.to_string()),
     ("--batch-size", |_, d| d.batch_size.to_string()),
     ("--learning-rate", |_, d| d.learning_rate.to_string()),
@@ -310,7 +321,7 @@ mod tests {
                 let d = defaults(family, budget);
                 assert!(d.population >= 2 && d.generations >= 1, "{name}");
                 let images = d.train_images * d.epochs as usize;
-                images * d.init_channels * d.population * d.generations
+                images * d.space.init_channels * d.population * d.generations
             });
             assert!(
                 work[0] * 3 < work[1] && work[1] * 3 < work[2],

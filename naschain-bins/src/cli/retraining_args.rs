@@ -14,7 +14,7 @@ use crate::cli::common_args::{CommonArgs, PlannedRun};
 use crate::cli::genome_args::GenomeArgs;
 
 /// Flags that describe a search or its data, of which a retraining takes over those of its run.
-const OF_SEARCHES: [&str; 24] = [
+const OF_SEARCHES: [&str; 27] = [
     "data",
     "image_size",
     "skip_bad",
@@ -23,8 +23,11 @@ const OF_SEARCHES: [&str; 24] = [
     "population",
     "generations",
     "seed",
+    "space",
     "phases",
     "nodes",
+    "blocks",
+    "layers",
     "init_channels",
     "params_limit",
     "flops_limit",

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::{Agreement, Referee, Rule, Rules};
-use naschain_core::MacroSpace;
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
@@ -14,6 +13,7 @@ use crate::cli::limit_args::LimitArgs;
 use crate::cli::machine_memory;
 use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, indented, presets};
 use crate::cli::run_values::{mode, one_in, pace};
+use crate::cli::space_args::SpaceArgs;
 use crate::cli::training_args::TrainingArgs;
 use crate::journal::versions::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
@@ -33,7 +33,6 @@ pub(crate) const EXIT_ERROR: u8 = 2;
 pub(crate) const SIZE: &str = "Size of the search";
 pub(crate) const RUN: &str = "The run";
 pub(crate) const MACHINE: &str = "The machine";
-const NETWORKS: &str = "The networks";
 const METHOD: &str = "Method of the search";
 const AGREEMENT: &str = "Miners and their agreement";
 
@@ -60,16 +59,8 @@ pub(crate) struct RunArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUN)]
     pub seed: u64,
-    /// Number of phases of a network, 1 to 10 [default: see --help]
-    #[arg(long, value_name = "N", help_heading = NETWORKS)]
-    pub phases: Option<usize>,
-    /// Number of nodes of a phase, 2 to 32 [default: see --help]
-    #[arg(long, value_name = "N", help_heading = NETWORKS)]
-    pub nodes: Option<usize>,
-    /// Channels of the first phase; each phase has twice as many as the one before [default: see
-    /// --help]
-    #[arg(long, value_name = "N", help_heading = NETWORKS)]
-    pub init_channels: Option<usize>,
+    #[command(flatten)]
+    pub(crate) space: SpaceArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
@@ -237,13 +228,8 @@ impl RunArgs {
     /// The specification of the run on a data set with this name.
     pub(crate) fn spec_on(&self, name: &DataName, dataset: &Dataset) -> Result<RunSpec> {
         let defaults = Defaults::new(name, self.budget);
-        let space = MacroSpace {
-            phases: self.phases.unwrap_or(defaults.phases),
-            nodes: self.nodes.unwrap_or(defaults.nodes),
-            input: dataset.shape,
-            init_channels: self.init_channels.unwrap_or(defaults.init_channels),
-            classes: dataset.classes,
-        };
+        let (shape, classes) = (dataset.shape, dataset.classes);
+        let space = self.space.space(defaults.space, shape, classes)?;
         let mut recipe = self.training.apply(defaults.recipe(name, dataset));
         recipe.seed = self.seed;
         recipe.rungs = self.rungs.clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_core::{Architecture, Recipe};
+use naschain_core::{Network, Recipe};
 use naschain_run::RunSpec;
 use naschain_train::Options;
 
@@ -27,14 +27,14 @@ impl Calibration {
     /// Times a few steps of networks of the run's space, for `miners` concurrent trainings.
     pub(crate) fn measure(spec: &RunSpec, options: Options, miners: usize) -> Result<Calibration> {
         let decode = |index| Ok(spec.space.decode(&network(spec, index)?)?);
-        let architectures: Vec<Architecture> = (0..TIMED).map(decode).collect::<Result<_>>()?;
+        let architectures: Vec<Network> = (0..TIMED).map(decode).collect::<Result<_>>()?;
         let at_once = at_once(options, miners);
         Calibration::of_networks(&architectures, &spec.recipe, options, at_once)
     }
 
     /// Times a few steps of one training.
     pub(crate) fn of_network(
-        architecture: &Architecture,
+        architecture: &Network,
         recipe: &Recipe,
         options: Options,
     ) -> Result<Calibration> {
@@ -42,7 +42,7 @@ impl Calibration {
     }
 
     fn of_networks(
-        architectures: &[Architecture],
+        architectures: &[Network],
         recipe: &Recipe,
         options: Options,
         at_once: u16,
@@ -81,7 +81,7 @@ fn at_once(options: Options, miners: usize) -> u16 {
 
 /// FLOPs and seconds of some training steps of a network, in several trainings at a time.
 fn timed(
-    architecture: &Architecture,
+    architecture: &Network,
     recipe: &Recipe,
     options: Options,
     at_once: u16,
@@ -98,9 +98,9 @@ fn timed(
     let mut steps = 1;
     loop {
         recipe.train_images = recipe.batch_size * steps;
-        let (input, classes) = (architecture.input, architecture.classes);
+        let (input, classes) = (architecture.input(), architecture.classes());
         let dataset = synthetic_images(input, recipe.train_images + 1, classes)?;
-        let runs = measured_runs(architecture, &dataset, &recipe, options, at_once)?;
+        let runs = measured_runs(architecture.into(), &dataset, &recipe, options, at_once)?;
         let took = duration_of(&runs)?;
         if took >= ENOUGH || steps >= 1 << 12 {
             return Ok((per_image * recipe.train_images as f64, took.as_secs_f64()));

@@ -220,7 +220,7 @@ fn overfitting_best(results: &Results) -> Option<String> {
     let best = results.model(&front.first()?.genome)?;
     let train = best.curve.last()?.train_accuracy;
     let spec = &results.spec;
-    let hint = overfitting(train, best.test_accuracy, &spec.recipe, spec.space.input)?;
+    let hint = overfitting(train, best.test_accuracy, &spec.recipe, spec.space.input())?;
     Some(format!("best: {hint}"))
 }
 

@@ -76,7 +76,7 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     } else {
         searched(&member, args)?
     };
-    let (shape, classes) = (model.architecture.input, model.architecture.classes);
+    let (shape, classes) = (model.space.input(), model.space.classes());
     let mut rounded = None;
     let written = match format {
         Format::Safetensors => {

@@ -4,39 +4,43 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
+use naschain_core::{
+    Costs, Genome, MicroArchitecture, MicroEdge, Network, Phase, SearchSpace, Shape,
+};
 use serde::Serialize;
 
 use crate::artifacts::grouped::grouped;
 use crate::artifacts::models::parse_genome;
+use crate::cli::space_args::{SpaceArgs, SpaceDefaults};
 use crate::journal::run_folder::read_run;
+
+/// Sizes of the space unless flags say others.
+const DEFAULTS: SpaceDefaults = SpaceDefaults {
+    phases: 2,
+    nodes: 4,
+    blocks: 3,
+    layers: 3,
+    init_channels: 8,
+};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Folder of a run, whose search space is used instead of --phases, --nodes, --input,
-    /// --init-channels and --classes
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["phases", "nodes", "input", "init_channels", "classes"])]
+    /// Folder of a run, whose search space is used instead of these flags
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["space", "phases", "nodes", "blocks", "layers", "input", "init_channels", "classes"])]
     pub run: Option<PathBuf>,
-    /// Number of phases of a network, 1 to 10
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub phases: usize,
-    /// Number of nodes of a phase, 2 to 32
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub nodes: usize,
+    #[command(flatten)]
+    space: SpaceArgs,
     /// Input shape, channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x8x8")]
     pub input: Shape,
-    /// Channels of the first phase
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub init_channels: usize,
     /// Number of classes
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub classes: usize,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Bits of the genome; - may separate phases
+    /// Bits of the genome; - may separate phases or cells
     pub genome: String,
 }
 
@@ -46,52 +50,82 @@ struct InspectReport<'a> {
     params: u64,
     flops: u64,
     #[serde(flatten)]
-    architecture: &'a Architecture,
+    network: &'a Network,
 }
 
 /// Returns what the command prints.
 pub fn inspect(args: &InspectArgs) -> Result<String> {
     let space = match &args.run {
         Some(dir) => read_run(dir)?.space,
-        None => MacroSpace {
-            phases: args.phases,
-            nodes: args.nodes,
-            input: args.input,
-            init_channels: args.init_channels,
-            classes: args.classes,
-        },
+        None => args.space.space(DEFAULTS, args.input, args.classes)?,
     };
     let genome = parse_genome(&space, &args.genome)?;
-    let architecture = space.decode(&genome)?;
-    let costs = architecture.costs()?;
+    let network = space.decode(&genome)?;
+    let costs = network.costs()?;
     if args.json {
         let report = InspectReport {
             genome: &genome,
             params: costs.params,
             flops: costs.flops,
-            architecture: &architecture,
+            network: &network,
         };
         return Ok(serde_json::to_string_pretty(&report)? + "\n");
     }
-    Ok(text(&space, &genome, &architecture, costs))
+    Ok(text(&space, &genome, &network, costs))
 }
 
-fn text(space: &MacroSpace, genome: &Genome, architecture: &Architecture, costs: Costs) -> String {
-    let mut text = format!("genome      {}\n", genome.grouped(space.phase_len()));
-    text += &format!("input       {}\n", architecture.input);
-    for phase in &architecture.phases {
-        text += &phase_text(phase);
-    }
-    for number in &architecture.left_out {
-        text += &format!("phase {number}     left out: it has no connection\n");
+fn text(space: &SearchSpace, genome: &Genome, network: &Network, costs: Costs) -> String {
+    let mut text = format!("genome      {}\n", genome.grouped(space.part_len()));
+    text += &format!("input       {}\n", network.input());
+    match network {
+        Network::Macro(architecture) => {
+            for phase in &architecture.phases {
+                text += &phase_text(phase);
+            }
+            for number in &architecture.left_out {
+                text += &format!("phase {number}     left out: it has no connection\n");
+            }
+        }
+        Network::Micro(network) => text += &cells_text(network),
+        _ => {}
     }
     text += &format!(
         "output      global average pooling, linear to {} classes\n",
-        architecture.classes
+        network.classes()
     );
     text += &format!("parameters  {}\n", grouped(costs.params));
     text += &format!("FLOPs       {}\n", grouped(costs.flops));
     text
+}
+
+/// The stem, and the first cell of each kind.
+fn cells_text(network: &MicroArchitecture) -> String {
+    let mut text = format!("stem        3x3 convolution -> {}\n", network.stem_channels);
+    for (is_reduction, kind) in [(false, "normal"), (true, "reduction")] {
+        let mut cells = network.cells.iter().enumerate();
+        let Some((_, cell)) = cells.find(|(_, cell)| cell.is_reduction == is_reduction) else {
+            continue;
+        };
+        let places = (1..).zip(&network.cells);
+        let places = places.filter(|(_, cell)| cell.is_reduction == is_reduction);
+        let places: Vec<String> = places.map(|(place, _)| place.to_string()).collect();
+        text += &format!("{kind:<11} cells {}; the first: {}\n", places.join(", "), cell.block);
+        for (number, sides) in (1..).zip(&cell.blocks) {
+            let [one, other] = sides.map(|edge| side_text(&edge));
+            text += &format!("  block {number:<3} {one} + {other}\n");
+        }
+        let outputs: Vec<String> = cell.outputs.iter().map(|n| (n - 1).to_string()).collect();
+        text += &format!("  output    block {}\n", outputs.join(", "));
+    }
+    text
+}
+
+fn side_text(edge: &MicroEdge) -> String {
+    let input = match edge.input {
+        input @ (0 | 1) => format!("input {input}"),
+        block => format!("block {}", block - 1),
+    };
+    format!("{} of {input}", edge.operation.name())
 }
 
 fn phase_text(phase: &Phase) -> String {

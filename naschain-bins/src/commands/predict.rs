@@ -116,7 +116,7 @@ fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn predicted(model: &Model, images: &[PathBuf], args: &PredictArgs) -> Result<Vec<Prediction>> {
-    let (shape, classes) = (model.architecture.input, model.architecture.classes);
+    let (shape, classes) = (model.space.input(), model.space.classes());
     let mut read = Vec::new();
     let mut pixels = Vec::new();
     for image in images {

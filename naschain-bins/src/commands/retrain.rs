@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use naschain_core::{Accuracy, Architecture, Recipe};
+use naschain_core::{Accuracy, Network, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options, Trained};
 
 use crate::artifacts::front::renew_report;
@@ -84,7 +84,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     renew(&args.run);
     let in_search = results.model(genome).map(|model| model.test_accuracy);
     let hint = too_short(recipe.epochs, accuracy, searched, in_search)
-        .or_else(|| overfitting(last, accuracy, &recipe, space.input));
+        .or_else(|| overfitting(last, accuracy, &recipe, space.input()));
     Ok(format!(
         "test accuracy on {}: {accuracy} % after {} on {}\n{}wrote {}; `genomaster export {} --retrained{}` exports it\n",
         dataset.name,
@@ -147,7 +147,7 @@ fn too_short(
 /// How long the training will take; `None` if that cannot be measured, as where it needs more memory
 /// than is allowed, which the training then reports.
 fn expected_time(
-    architecture: &Architecture,
+    architecture: &Network,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -162,7 +162,7 @@ fn expected_time(
 
 /// Trains, and logs the epochs. Returns the accuracy on the training images in the last one too.
 fn train(
-    architecture: &Architecture,
+    architecture: &Network,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,

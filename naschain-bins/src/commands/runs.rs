@@ -135,8 +135,8 @@ async fn line(dir: &Path) -> Result<RunLine> {
         name: printable(&name).to_string(),
         retrained: retrained(&results),
         cells: [
-            results.spec.space.input.to_string(),
-            results.spec.space.classes.to_string(),
+            results.spec.space.input().to_string(),
+            results.spec.space.classes().to_string(),
             state.to_owned(),
             results.extent.evaluated(results.ended.len()),
             validated.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
@@ -163,7 +163,7 @@ fn state(is_running: bool, has_front: bool, is_finished: bool) -> &'static str {
 
 /// The networks of the run that `retrain` trained, with their epochs and test accuracies.
 fn retrained(results: &Results) -> Vec<String> {
-    let length = results.spec.space.phase_len();
+    let length = results.spec.space.part_len();
     let line = |genome: &Genome| {
         let named = genome.grouped(length);
         match retrained_description(&results.dir, genome) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
+use crate::cli::space_args::SpaceName;
 use crate::commands::synthetic_trainings::synthetic_trainings;
 use crate::miner::exercises::{Exercise, ExerciseResult, RECORDED, digest_of, exercises};
 
@@ -21,6 +22,9 @@ pub struct SelftestArgs {
     /// compare
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
+    /// Space of the networks of the random trainings
+    #[arg(long, value_name = "SPACE", value_enum, requires = "random", default_value_t = SpaceName::Macro)]
+    space: SpaceName,
     /// Number of epochs of each random training, of two batches each
     #[arg(long, value_name = "N", requires = "random", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
@@ -64,7 +68,7 @@ struct Check {
 pub fn selftest(args: &SelftestArgs) -> Result<()> {
     args.device.device.check()?;
     if let Some(count) = args.random {
-        return synthetic_trainings(count, args.epochs, args.device.options(), args.json);
+        return synthetic_trainings(args.space, count, args.epochs, args.device.options(), args.json);
     }
     let report = SelftestReport::new(args.device.options())?;
     if args.json {

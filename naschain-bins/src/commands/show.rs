@@ -54,7 +54,7 @@ pub fn show(args: &ShowArgs) -> Result<String> {
             .model(&member.genome)
             .map(|model| model.test_accuracy),
     );
-    let mut text = format!("genome      {}\n", member.genome.grouped(space.phase_len()));
+    let mut text = format!("genome      {}\n", member.genome.grouped(space.part_len()));
     if !member.spec.recipe.is_measured_on_test() {
         text += &format!("validation  {validation}\n");
     }

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 use naschain_core::{
-    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+    Augmentation, Digest, Genome, Network, NetworkRef, Purpose, Recipe, SearchSpace, Shape, Stream,
 };
 use naschain_train::{Dataset, Epoch, Images, Options, train};
 
 use crate::cli::run_args::DeviceArgs;
+use crate::cli::space_args::{SpaceArgs, SpaceDefaults};
 use crate::clock;
 use crate::commands::speed::report::SpeedReport;
 use crate::files::write_whole;
@@ -24,12 +25,8 @@ use crate::files::write_whole;
 pub struct SpeedArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Number of nodes of a phase
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    nodes: usize,
-    /// Channels of the first phase
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    init_channels: usize,
+    #[command(flatten)]
+    space: SpaceArgs,
     /// Input shape, channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
     input: Shape,
@@ -49,24 +46,41 @@ pub struct SpeedArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Genome of the network; - separates phases
-    #[arg(default_value = "1110-1110-1110")]
-    genome: String,
+    /// Genome of the network; - separates phases [default: 1110-1110-1110; in the micro space one that
+    /// is drawn]
+    genome: Option<String>,
+}
+
+/// Sizes of the space unless flags say others; the genome says how many phases there are.
+const DEFAULTS: SpaceDefaults = SpaceDefaults {
+    phases: 3,
+    nodes: 3,
+    blocks: 4,
+    layers: 5,
+    init_channels: 16,
+};
+
+/// The network to train, and its genome as text.
+fn network(args: &SpeedArgs) -> Result<(Network, String)> {
+    let phases = |genome: &String| genome.split('-').count();
+    let defaults = SpaceDefaults {
+        phases: args.genome.as_ref().map_or(DEFAULTS.phases, phases),
+        ..DEFAULTS
+    };
+    let space = args.space.space(defaults, args.input, 10)?;
+    let genome: Genome = match (&args.genome, &space) {
+        (Some(genome), _) => genome.parse()?,
+        (None, SearchSpace::Macro(_)) => "1110-1110-1110".parse()?,
+        (None, _) => space.random_genome(&mut Stream::new(1, Purpose::Simulation, 0, 0))?,
+    };
+    Ok((space.decode(&genome)?, genome.grouped(space.part_len())))
 }
 
 /// Trains on synthetic images, so that no data set is needed, and returns what the command prints.
 pub fn speed(args: &SpeedArgs) -> Result<String> {
     args.device.device.check()?;
-    let genome: Genome = args.genome.parse()?;
-    let space = MacroSpace {
-        phases: args.genome.split('-').count(),
-        nodes: args.nodes,
-        input: args.input,
-        init_channels: args.init_channels,
-        classes: 10,
-    };
-    let architecture = space.decode(&genome)?;
-    let costs = architecture.costs()?;
+    let (network, genome) = network(args)?;
+    let costs = network.costs()?;
     let images = args.batch_size * usize::from(args.steps);
     let mut recipe = Recipe::default();
     // The first epoch is the warm-up, the second is measured.
@@ -76,14 +90,14 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     recipe.validation_images = 1;
     recipe.augmentation = Augmentation::default();
     recipe.validate()?;
-    let dataset = synthetic_images(space.input, images + 1, 10)?;
+    let dataset = synthetic_images(args.input, images + 1, 10)?;
     let options = args.device.options();
-    let runs = measured_runs(&architecture, &dataset, &recipe, options, args.at_once)?;
+    let runs = measured_runs(network.view(), &dataset, &recipe, options, args.at_once)?;
     let seconds = duration_of(&runs)?.as_secs_f64();
     let report = SpeedReport {
         device: options.device.to_string(),
         threads: options.threads,
-        genome: genome.grouped(space.phase_len()),
+        genome,
         params: costs.params,
         flops: costs.flops,
         batch_size: args.batch_size,
@@ -115,7 +129,7 @@ pub(crate) struct MeasuredRun {
 
 /// Trains for two epochs, of which the first is the warm-up.
 fn measured_run(
-    architecture: &Architecture,
+    network: NetworkRef<'_>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
@@ -125,7 +139,7 @@ fn measured_run(
         ends.push(clock::now());
         ControlFlow::Continue(())
     };
-    let trained = train(architecture, dataset, recipe, options, &mut note)?;
+    let trained = train(network, dataset, recipe, options, &mut note)?;
     Ok(MeasuredRun {
         started: ends[0],
         ended: ends[1],
@@ -135,13 +149,13 @@ fn measured_run(
 
 /// Trains a network several times at once.
 pub(crate) fn measured_runs(
-    architecture: &Architecture,
+    network: NetworkRef<'_>,
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
     count: u16,
 ) -> Result<Vec<MeasuredRun>> {
-    let one = || measured_run(architecture, dataset, recipe, options);
+    let one = || measured_run(network, dataset, recipe, options);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
         let joined = threads.into_iter().map(|thread| {

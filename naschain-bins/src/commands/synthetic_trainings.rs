@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, ensure};
 use naschain_core::{
-    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+    Augmentation, Digest, Genome, MacroSpace, MicroSpace, Network, Purpose, Recipe, SearchSpace,
+    Shape, Stream,
 };
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 
 use crate::cli::program::print;
+use crate::cli::space_args::SpaceName;
 use crate::commands::speed::synthetic_images;
 
 /// Approximate limit on FLOPs of the forward passes of one training, so that any genome takes
@@ -33,6 +35,7 @@ struct TrainingResult {
 /// Runs the first `count` trainings of a fixed random sequence and prints their digests. On a GPU,
 /// runs each on the CPU too, and fails if digests differ.
 pub(crate) fn synthetic_trainings(
+    space: SpaceName,
     count: u64,
     epochs: u32,
     options: Options,
@@ -40,7 +43,7 @@ pub(crate) fn synthetic_trainings(
 ) -> Result<()> {
     let mut different = Vec::new();
     for index in 0..count {
-        let training = SyntheticTraining::draw(index, epochs)?;
+        let training = SyntheticTraining::draw(space, index, epochs)?;
         let digest = training.run(options)?;
         let mut on_cpu = options;
         on_cpu.device = Device::Cpu;
@@ -91,63 +94,32 @@ impl TrainingResult {
 struct SyntheticTraining {
     genome: String,
     init_channels: usize,
-    architecture: Architecture,
+    architecture: Network,
     recipe: Recipe,
     dataset: Dataset,
 }
 
 impl SyntheticTraining {
-    /// Draws training `index`: random numbers of phases, nodes and channels, image sizes, and
-    /// options of the recipe. The last batch of every epoch is smaller than the others. In every
-    /// eighth training, the network has as many channels as the images, so that the entry
-    /// convolution is not applied.
+    /// Draws training `index`: a network, images, and options of the recipe. The last batch of every
+    /// epoch is smaller than the others.
     ///
     /// `python/independent` draws the same sequence: the order of the draws is part of it.
-    fn draw(index: u64, epochs: u32) -> Result<SyntheticTraining> {
-        let mut stream = Stream::new(1, Purpose::Simulation, 1, index);
-        let mut between = |min: u64, max: u64| (min + stream.below(max - min + 1)) as usize;
-        let mut space = MacroSpace {
-            phases: between(1, 3),
-            nodes: between(2, 4),
-            input: Shape {
-                channels: [1, 3][between(0, 1)],
-                height: between(6, 32),
-                width: between(6, 32),
-            },
-            init_channels: between(1, 24),
-            classes: 10,
+    fn draw(space: SpaceName, index: u64, epochs: u32) -> Result<SyntheticTraining> {
+        let mut stream = Stream::new(1, Purpose::Simulation, 1 + space as u64, index);
+        let (space, genome) = match space {
+            SpaceName::Macro => of_phases(&mut stream, index),
+            SpaceName::Micro => of_cells(&mut stream)?,
         };
-        if index % 8 == 7 {
-            space.init_channels = space.input.channels;
-        }
-        let bits: Vec<bool> = (0..space.genome_len()).map(|_| between(0, 2) > 0).collect();
-        let genome = Genome::from_bits(bits);
-        let architecture = space.decode(&genome)?;
-        let affordable = MAX_FLOPS / architecture.costs()?.flops.max(1) / 2;
+        let network = space.decode(&genome)?;
+        let affordable = MAX_FLOPS / network.costs()?.flops.max(1) / 2;
         let train_images = affordable.clamp(5, 200) as usize;
-        let mut recipe = Recipe::default();
-        recipe.seed = index;
-        recipe.epochs = epochs;
-        recipe.batch_size = (train_images * 2 / 3).max(3);
-        recipe.train_images = train_images;
-        recipe.validation_images = 10;
-        recipe.learning_rate = 0.05;
-        recipe.augmentation = {
-            let mut augmentation = Augmentation::default();
-            augmentation.crop_padding = between(0, 2);
-            augmentation.horizontal_flip = between(0, 1) == 1;
-            augmentation.cutout = between(0, 3);
-            augmentation
-        };
-        recipe.label_smoothing = [0.0, 0.1][between(0, 1)];
-        recipe.warmup_epochs = between(0, 1) as u32;
-        recipe.drop_path = [0.0, 0.3][between(0, 1)];
-        recipe.nesterov = between(0, 1) == 1;
+        let recipe = recipe(&mut stream, index, epochs, train_images);
+        let images = train_images + recipe.validation_images;
         Ok(SyntheticTraining {
-            genome: genome.grouped(space.phase_len()),
-            init_channels: space.init_channels,
-            architecture,
-            dataset: synthetic_images(space.input, train_images + recipe.validation_images, 10)?,
+            genome: genome.grouped(space.part_len()),
+            init_channels: space.init_channels(),
+            architecture: network,
+            dataset: synthetic_images(space.input(), images, 10)?,
             recipe,
         })
     }
@@ -165,20 +137,89 @@ impl SyntheticTraining {
     }
 }
 
+fn between(stream: &mut Stream, min: u64, max: u64) -> usize {
+    (min + stream.below(max - min + 1)) as usize
+}
+
+/// Random numbers of phases, nodes and channels. In every eighth training, the network has as many
+/// channels as the images, so that the entry convolution is not applied.
+fn of_phases(stream: &mut Stream, index: u64) -> (SearchSpace, Genome) {
+    let mut between = |min: u64, max: u64| between(stream, min, max);
+    let mut space = MacroSpace {
+        phases: between(1, 3),
+        nodes: between(2, 4),
+        input: Shape {
+            channels: [1, 3][between(0, 1)],
+            height: between(6, 32),
+            width: between(6, 32),
+        },
+        init_channels: between(1, 24),
+        classes: 10,
+    };
+    if index % 8 == 7 {
+        space.init_channels = space.input.channels;
+    }
+    let bits: Vec<bool> = (0..space.genome_len()).map(|_| between(0, 2) > 0).collect();
+    (space.into(), Genome::from_bits(bits))
+}
+
+/// Random numbers of blocks, cells and channels, and images whose sides can be halved twice.
+fn of_cells(stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
+    let mut between = |min: u64, max: u64| between(stream, min, max);
+    let space = MicroSpace {
+        blocks: between(1, 4),
+        layers: between(1, 4),
+        input: Shape {
+            channels: [1, 3][between(0, 1)],
+            height: 4 * between(2, 5),
+            width: 4 * between(2, 5),
+        },
+        init_channels: between(1, 12),
+        classes: 10,
+    };
+    let genes = space.random_genes(stream)?;
+    let genome = space.genome_of(&genes)?;
+    Ok((space.into(), genome))
+}
+
+fn recipe(stream: &mut Stream, index: u64, epochs: u32, train_images: usize) -> Recipe {
+    let mut between = |min: u64, max: u64| between(stream, min, max);
+    let mut recipe = Recipe::default();
+    recipe.seed = index;
+    recipe.epochs = epochs;
+    recipe.batch_size = (train_images * 2 / 3).max(3);
+    recipe.train_images = train_images;
+    recipe.validation_images = 10;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = {
+        let mut augmentation = Augmentation::default();
+        augmentation.crop_padding = between(0, 2);
+        augmentation.horizontal_flip = between(0, 1) == 1;
+        augmentation.cutout = between(0, 3);
+        augmentation
+    };
+    recipe.label_smoothing = [0.0, 0.1][between(0, 1)];
+    recipe.warmup_epochs = between(0, 1) as u32;
+    recipe.drop_path = [0.0, 0.3][between(0, 1)];
+    recipe.nesterov = between(0, 1) == 1;
+    recipe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_sequence_is_fixed_and_trainings_differ() {
-        let digest = |index| {
-            SyntheticTraining::draw(index, 2)
-                .unwrap()
-                .run(Options::default())
-        };
-        let first: Vec<_> = (0..3).map(|index| digest(index).unwrap()).collect();
-        assert_eq!(digest(1).unwrap(), first[1]);
-        assert_ne!(first[0], first[1]);
-        assert_ne!(first[1], first[2]);
+        for space in [SpaceName::Macro, SpaceName::Micro] {
+            let digest = |index| {
+                let training = SyntheticTraining::draw(space, index, 2).unwrap();
+                training.run(Options::default()).unwrap()
+            };
+            let first: Vec<Digest> = (0..3).map(digest).collect();
+            assert_eq!(digest(1), first[1]);
+            assert_ne!(first[0], first[1]);
+            assert_ne!(first[1], first[2]);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use naschain_consensus::Question;
-use naschain_core::{Architecture, Digest, Recipe};
+use naschain_core::{Network, Digest, Recipe};
 use naschain_train::{Checkpoint, Dataset, LinkedWeights, Options};
 use tokio::sync::Mutex;
 
@@ -56,7 +56,7 @@ pub(crate) struct Deliveries {
 
 /// A training of the run.
 pub(super) struct JobTraining {
-    pub(super) architecture: Architecture,
+    pub(super) architecture: Network,
     pub(super) recipe: Recipe,
     /// The epoch after which it ends, which is before the recipe's last at a rung.
     pub(super) epochs: u32,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
 use naschain_consensus::{RefereeTask, Ruling};
-use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_core::{Network, Digest, Recipe, StepState};
 use naschain_train::{
     Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, measure_accuracy, replay_step,
     state_at, train_until,
@@ -19,7 +19,7 @@ pub(crate) const NO_STATE: StepState = StepState {
 
 /// The training that a ruling is about, and the file that a miner delivered for it.
 pub(crate) struct Repetition<'a> {
-    pub(crate) architecture: &'a Architecture,
+    pub(crate) architecture: &'a Network,
     pub(crate) recipe: &'a Recipe,
     /// The epoch after which it ends.
     pub(crate) last_epoch: u32,

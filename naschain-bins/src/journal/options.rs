@@ -5,13 +5,15 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 36] = [
+const OPTIONS: [(&str, &str); 38] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space.input", "--image-size"),
     ("space.classes", "the number of classes"),
     ("space.phases", "--phases"),
     ("space.nodes", "--nodes"),
+    ("space.blocks", "--blocks"),
+    ("space.layers", "--layers"),
     ("space.init_channels", "--init-channels"),
     ("recipe.epochs", "--epochs"),
     ("recipe.batch_size", "--batch-size"),
@@ -49,7 +51,10 @@ const OPTIONS: [(&str, &str); 36] = [
 
 /// Places whose values follow from those of others, and these.
 const FOLLOWING: [(&str, &[&str]); 9] = [
-    ("search.genome_len", &["space.phases", "space.nodes"]),
+    (
+        "search.genome_len",
+        &["space.phases", "space.nodes", "space.blocks"],
+    ),
     ("recipe.seed", &["search.seed"]),
     ("rules.epochs", &["recipe.epochs"]),
     ("search.rungs", &["recipe.rungs", "recipe.epochs"]),

@@ -4,7 +4,7 @@ use std::fs::{remove_dir_all, remove_file};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use naschain_core::{Architecture, Recipe};
+use naschain_core::{Network, Recipe};
 use naschain_train::{Checkpoint, CurvePoint, Dataset, Epoch};
 
 use crate::files::delete_oldest;
@@ -38,7 +38,7 @@ impl CheckpointFolder {
 
     /// The name of a training's folder.
     pub(crate) fn training(
-        architecture: &Architecture,
+        architecture: &Network,
         dataset: &Dataset,
         recipe: &Recipe,
     ) -> String {

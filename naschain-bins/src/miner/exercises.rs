@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use naschain_consensus::Rule;
-use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
+use naschain_core::{Network, Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub(crate) fn digest_of(trainings: &[ExerciseResult]) -> Digest {
 /// A network and its recipe.
 pub(crate) struct Exercise {
     genome: &'static str,
-    architecture: Architecture,
+    architecture: Network,
     recipe: Recipe,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
         };
         Ok(Exercise {
             genome,
-            architecture: space.decode(&genome.parse()?)?,
+            architecture: space.decode(&genome.parse()?)?.into(),
             recipe,
         })
     };

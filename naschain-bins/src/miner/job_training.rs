@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::Row;
-use naschain_core::{Architecture, Digest, Recipe};
+use naschain_core::{Network, Digest, Recipe};
 use naschain_run::Job;
 use naschain_train::{Checkpoint, Dataset, Epoch, Error};
 use tokio::task::spawn_blocking;
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct AssignedTraining {
     trainer: Trainer,
     dataset: Arc<Dataset>,
-    architecture: Architecture,
+    architecture: Network,
     recipe: Recipe,
     /// The epoch after which it ends.
     last_epoch: u32,

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::ensure;
-use naschain_core::{Architecture, Genome, Recipe};
+use naschain_core::{Network, Genome, Recipe};
 use naschain_train::{
     Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_until,
     training_memory_bytes,
@@ -52,7 +52,7 @@ impl Trainer {
     /// A checkpoint that cannot be read or written only causes a warning.
     pub fn train(
         &self,
-        architecture: &Architecture,
+        architecture: &Network,
         dataset: &Dataset,
         recipe: &Recipe,
         last: u32,
@@ -94,7 +94,7 @@ impl Trainer {
     /// The latest stored checkpoint of a training after at most `epochs` epochs.
     pub(crate) fn stored(
         &self,
-        architecture: &Architecture,
+        architecture: &Network,
         dataset: &Dataset,
         recipe: &Recipe,
         epochs: u32,
@@ -106,7 +106,7 @@ impl Trainer {
     /// The epoch of [`Trainer::stored`], without reading it.
     pub(crate) fn stored_epoch(
         &self,
-        architecture: &Architecture,
+        architecture: &Network,
         dataset: &Dataset,
         recipe: &Recipe,
         epochs: u32,
@@ -118,7 +118,7 @@ impl Trainer {
     /// The learning curve of a training whose checkpoints are stored.
     pub(crate) fn curve(
         &self,
-        architecture: &Architecture,
+        architecture: &Network,
         dataset: &Dataset,
         recipe: &Recipe,
     ) -> Vec<CurvePoint> {
@@ -128,7 +128,7 @@ impl Trainer {
     }
 
     /// Deletes the checkpoints of a training.
-    pub fn forget(&self, architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) {
+    pub fn forget(&self, architecture: &Network, dataset: &Dataset, recipe: &Recipe) {
         if let Some(folder) = &self.checkpoints {
             folder.forget(&CheckpointFolder::training(architecture, dataset, recipe));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{MinerId, Question};
-use naschain_core::{Architecture, Recipe, StepState};
+use naschain_core::{Network, Recipe, StepState};
 use naschain_run::{MinerQuestion, RunSpec};
 use naschain_train::{Checkpoint, Dataset, LinkedWeights, state_at, step_states, steps_an_epoch};
 use tokio::sync::watch;
@@ -44,7 +44,7 @@ pub(super) struct Witness {
 
 /// A training that a question is about.
 struct AskedTraining {
-    architecture: Architecture,
+    architecture: Network,
     recipe: Recipe,
     last_epoch: u32,
 }

@@ -152,7 +152,7 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
     succeeded(search(&run, &[&flags[..], &few].concat()).output().unwrap());
     let spec = read_spec(&run.join("run.json")).unwrap();
     assert_eq!(spec.data.name.to_string(), "folder-1x8x8");
-    assert_eq!(spec.space.input.to_string(), "1x8x8");
+    assert_eq!(spec.space.input().to_string(), "1x8x8");
     let front: Value = serde_json::from_str(&read(run.join("front.json"))).unwrap();
     let model = run.join(front[0]["model"].as_str().unwrap());
     let model = Model::load(&model.join("model.safetensors")).unwrap();
@@ -171,7 +171,7 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
     succeeded(search(&run, &[&flags[..], &few].concat()).output().unwrap());
     let spec = read_spec(&run.join("run.json")).unwrap();
     assert_eq!(
-        (spec.data.name.to_string(), spec.space.classes),
+        (spec.data.name.to_string(), spec.space.classes()),
         ("mine.npz".to_owned(), 3)
     );
 

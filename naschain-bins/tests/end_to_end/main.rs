@@ -5,6 +5,7 @@ mod attacks;
 mod bad_input;
 mod bad_requests;
 mod bittensor;
+mod cells;
 mod data;
 mod hosting;
 mod http;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use naschain_bins::Client;
 use naschain_consensus::{Finding, MinerId, Question, Row};
-use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_core::{Network, Digest, Recipe, StepState};
 use naschain_run::{EndedJob, Job, JobReply, MinerQuestion, RunSpec};
 use naschain_train::{Dataset, LinkedWeights, Options, state_at, step_states, steps, train};
 use serde_json::Value;
@@ -68,7 +68,7 @@ impl Liar {
         }
     }
 
-    fn training(&self, genome: &naschain_core::Genome) -> (Architecture, Recipe) {
+    fn training(&self, genome: &naschain_core::Genome) -> (Network, Recipe) {
         let architecture = self.spec.space.decode(genome).unwrap();
         (architecture, self.spec.recipe.clone())
     }

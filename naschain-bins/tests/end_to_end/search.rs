@@ -46,7 +46,7 @@ fn the_folder_contains_all_that_the_models_need() {
         let model = dir.join(entry["model"].as_str().unwrap());
         let model = Model::load(&model.join("model.safetensors")).unwrap();
         assert_eq!(model.genome.to_string(), entry["genome"]);
-        let (architecture, weights) = (&model.architecture, &model.weights);
+        let (architecture, weights) = (&model.network, &model.weights);
         let options = Options::default();
         let accuracy = evaluate(architecture, weights, &digits, &digits.test, options).unwrap();
         assert_eq!(

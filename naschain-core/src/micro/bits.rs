@@ -25,12 +25,12 @@ impl MicroSpace {
     ///     classes: 10,
     /// };
     /// let genes = [3, 0, 2, 1, 8, 1, 0, 0];
-    /// let bits = space.to_bits(&genes)?;
+    /// let bits = space.genome_of(&genes)?;
     /// assert_eq!(bits.grouped(10), "0011000101-1000100000");
-    /// assert_eq!(space.from_bits(&bits)?, genes);
+    /// assert_eq!(space.genes_of(&bits)?, genes);
     /// # Ok::<(), naschain_core::Error>(())
     /// ```
-    pub fn from_bits(&self, genome: &Genome) -> Result<Vec<u8>, Error> {
+    pub fn genes_of(&self, genome: &Genome) -> Result<Vec<u8>, Error> {
         self.validate()?;
         if genome.len() != self.bit_len() {
             return Err(Error::GenomeLength {
@@ -49,11 +49,26 @@ impl MicroSpace {
         Ok(genes.collect())
     }
 
+    /// What each bit stands for, such as `normal cell, block 1, side 2, operation, bit 1`.
+    pub fn bit_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (gene, choices) in self.choices().into_iter().enumerate() {
+            let cell = ["normal", "reduction"][gene / self.cell_len().max(1)];
+            let (block, side) = (gene % self.cell_len() / 4 + 1, gene % 4 / 2 + 1);
+            let what = ["operation", "input"][gene % 2];
+            let of_bit = |bit: usize| {
+                format!("{cell} cell, block {block}, side {side}, {what}, bit {}", bit + 1)
+            };
+            names.extend((0..width(choices)).map(of_bit));
+        }
+        names
+    }
+
     /// The bits of genes.
     ///
     /// # Errors
     /// As [`MicroSpace::check`].
-    pub fn to_bits(&self, genes: &[u8]) -> Result<Genome, Error> {
+    pub fn genome_of(&self, genes: &[u8]) -> Result<Genome, Error> {
         self.check(genes)?;
         let genes = genes.iter().zip(self.choices());
         let bits = genes.flat_map(|(gene, choices)| {
@@ -84,16 +99,20 @@ mod tests {
         };
         // Per cell ten operations of four bits, and inputs of 1, 2, 2, 3 and 3 bits, each twice.
         assert_eq!(space.bit_len(), 2 * (40 + 22));
+        let names = space.bit_names();
+        assert_eq!(names.len(), space.bit_len());
+        assert_eq!(names[4], "normal cell, block 1, side 1, input, bit 1");
+        assert_eq!(names[62], "reduction cell, block 1, side 1, operation, bit 1");
         for index in 0..200 {
             let mut stream = Stream::new(1, Purpose::User, 0, index);
             let genome = Genome::random(space.bit_len(), &mut stream);
-            let genes = space.from_bits(&genome).unwrap();
+            let genes = space.genes_of(&genome).unwrap();
             space.check(&genes).unwrap();
             let genes = space.random_genes(&mut stream).unwrap();
-            let bits = space.to_bits(&genes).unwrap();
-            assert_eq!(space.from_bits(&bits).unwrap(), genes);
+            let bits = space.genome_of(&genes).unwrap();
+            assert_eq!(space.genes_of(&bits).unwrap(), genes);
         }
-        let error = space.from_bits(&Genome::zeros(3)).unwrap_err();
+        let error = space.genes_of(&Genome::zeros(3)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "genome has 3 bits; 2 cells of 5 blocks needs 124"

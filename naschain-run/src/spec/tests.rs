@@ -4,17 +4,22 @@ use super::*;
 use crate::auditor::Auditor;
 use crate::provenance::Signers;
 use crate::state::RunState;
+use naschain_core::MacroSpace;
 use naschain_nsga::Mode;
 
-fn spec() -> RunSpec {
-    let space = MacroSpace {
-        phases: 10,
-        nodes: 32,
+/// Phases of so many nodes for images of 3x4096x4096.
+fn space(phases: usize, nodes: usize) -> SearchSpace {
+    SearchSpace::Macro(MacroSpace {
+        phases,
+        nodes,
         input: "3x4096x4096".parse().unwrap(),
         init_channels: 4,
         classes: 10,
-    };
-    let mut spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+    })
+}
+
+fn spec() -> RunSpec {
+    let mut spec = RunSpec::new(space(10, 32), DataSpec::new("digits", Digest([1; 32])));
     spec.search.mode = Mode::Nsga2;
     spec.validate_received().unwrap();
     spec
@@ -42,8 +47,7 @@ fn a_received_run_that_exhausts_the_memory_is_refused_before_candidates_are_made
 #[test]
 fn initial_genomes_are_evaluated_first_and_only_written_if_there_are_any() {
     let mut spec = spec();
-    spec.space.phases = 1;
-    spec.space.nodes = 3;
+    spec.space = space(1, 3);
     (spec.search.genome_len, spec.search.population) = (4, 2);
     let json = serde_json::to_string(&spec).unwrap();
     assert!(!json.contains("initial_genomes"), "{json}");
@@ -77,7 +81,7 @@ fn initial_genomes_are_evaluated_first_and_only_written_if_there_are_any() {
 #[test]
 fn limits_are_written_and_must_allow_the_smallest_network() {
     let mut spec = spec();
-    (spec.space.phases, spec.space.nodes) = (1, 4);
+    spec.space = space(1, 4);
     (spec.search.genome_len, spec.search.population) = (7, 4);
     let json = serde_json::to_string(&spec).unwrap();
     assert!(!json.contains("limits"), "{json}");

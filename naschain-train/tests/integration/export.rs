@@ -1,11 +1,11 @@
-//! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes,
-//! 1,000 images each.
+//! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes of the macro
+//! space and 10 of the micro space, 1,000 images each.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use naschain_core::{Genome, MacroSpace, Purpose, Recipe, Stream};
+use naschain_core::{Genome, MacroSpace, MicroSpace, Purpose, Recipe, SearchSpace, Stream};
 use naschain_train::{
     Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, read_picture, train,
 };
@@ -13,22 +13,35 @@ use naschain_train::{
 use crate::python;
 
 const GENOMES: u64 = 30;
+/// Those of the micro space.
+const CELLS: u64 = 10;
+const ALL: u64 = GENOMES + CELLS;
 const IMAGES: usize = 1000;
 
-fn space(phases: usize, nodes: usize, input: &str, init_channels: usize) -> MacroSpace {
-    MacroSpace {
+fn space(phases: usize, nodes: usize, input: &str, init_channels: usize) -> SearchSpace {
+    SearchSpace::Macro(MacroSpace {
         phases,
         nodes,
         input: input.parse().unwrap(),
         init_channels,
         classes: 10,
-    }
+    })
+}
+
+fn cells(blocks: usize, layers: usize, input: &str, init_channels: usize) -> SearchSpace {
+    SearchSpace::Micro(MicroSpace {
+        blocks,
+        layers,
+        input: input.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    })
 }
 
 /// The digits, or noise of another shape.
-fn dataset(space: &MacroSpace) -> Dataset {
+fn dataset(space: &SearchSpace) -> Dataset {
     let digits = Dataset::digits();
-    if space.input == digits.shape {
+    if space.input() == digits.shape {
         return digits;
     }
     let part = |images: usize, index: u64| {
@@ -36,17 +49,17 @@ fn dataset(space: &MacroSpace) -> Dataset {
         let mut below = |bound: u64, count: usize| -> Vec<u8> {
             (0..count).map(|_| stream.below(bound) as u8).collect()
         };
-        let pixels = below(256, images * space.input.len());
-        let labels = below(space.classes as u64, images);
+        let pixels = below(256, images * space.input().len());
+        let labels = below(space.classes() as u64, images);
         let labels = labels.into_iter().map(u16::from).collect();
-        Images::new(space.input, pixels, labels).unwrap()
+        Images::new(space.input(), pixels, labels).unwrap()
     };
-    Dataset::new("noise", space.classes, part(256, 0), part(IMAGES, 1)).unwrap()
+    Dataset::new("noise", space.classes(), part(256, 0), part(IMAGES, 1)).unwrap()
 }
 
 /// A network after one epoch of many small steps, so that batch norm's statistics fit the data and
 /// logits differ between images.
-fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
+fn model(space: &SearchSpace, genome: &Genome, dataset: &Dataset) -> Model {
     let mut recipe = Recipe::default();
     recipe.epochs = 1;
     recipe.batch_size = 6;
@@ -73,7 +86,7 @@ fn pixels(dataset: &Dataset) -> Vec<f32> {
     pixels.take(IMAGES * dataset.shape.len()).collect()
 }
 
-fn write(folder: &Path, number: u64, space: &MacroSpace, genome: &Genome) {
+fn write(folder: &Path, number: u64, space: &SearchSpace, genome: &Genome) {
     let dataset = dataset(space);
     let model = model(space, genome, &dataset);
     let file = folder.join(format!("{number:02}.safetensors"));
@@ -83,7 +96,7 @@ fn write(folder: &Path, number: u64, space: &MacroSpace, genome: &Genome) {
     assert_eq!(Model::load(&file.with_extension("json")).unwrap(), loaded);
     let pixels = pixels(&dataset);
     let logits = loaded.logits(&pixels, Options::default()).unwrap();
-    let shape = space.input;
+    let shape = space.input();
     let tensor = |name: &str, shape: Vec<usize>, values| NamedTensor {
         name: name.to_owned(),
         shape,
@@ -92,7 +105,7 @@ fn write(folder: &Path, number: u64, space: &MacroSpace, genome: &Genome) {
     let images = [IMAGES, shape.channels, shape.height, shape.width];
     let tensors = vec![
         tensor("pixels", images.to_vec(), pixels),
-        tensor("logits", vec![IMAGES, space.classes], logits),
+        tensor("logits", vec![IMAGES, space.classes()], logits),
     ];
     let stored = Weights { tensors };
     stored.save(&file.with_extension("logits")).unwrap();
@@ -123,6 +136,13 @@ fn folder() -> &'static Path {
             };
             write(&folder, number, space, &genome);
         }
+        let spaces = [cells(5, 3, "1x8x8", 4), cells(2, 5, "3x12x8", 5)];
+        for number in GENOMES..GENOMES + CELLS {
+            let space = &spaces[number as usize % 2];
+            let mut stream = Stream::new(number, Purpose::Simulation, 0, 0);
+            let genome = space.random_genome(&mut stream).unwrap();
+            write(&folder, number, space, &genome);
+        }
         folder
     })
 }
@@ -134,7 +154,7 @@ fn compare_with(peer: &str) {
     let folder = folder().to_str().unwrap();
     let printed = python::run("check_export.py", &[peer, folder]);
     println!("{printed}");
-    let checked = format!("{GENOMES} models, {} images", GENOMES * IMAGES as u64);
+    let checked = format!("{} models, {} images", ALL, ALL * IMAGES as u64);
     assert!(printed.contains(&checked), "{printed}");
 }
 

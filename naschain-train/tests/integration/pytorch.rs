@@ -14,12 +14,14 @@ fn pytorch_gives_the_same_losses() {
     if !crate::python::has("torch") {
         return;
     }
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("training.safetensors");
-    dump_training::dump(&file, DataName::Digits, &Dataset::digits()).unwrap();
-    let printed = crate::python::run("check_training.py", &[file.to_str().unwrap()]);
-    println!("{printed}");
-    assert!(
-        printed.contains("losses of the first 50 steps agree"),
-        "{printed}"
-    );
+    for space in ["macro", "micro"] {
+        let file = format!("training-{space}.safetensors");
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+        let digits = Dataset::digits();
+        dump_training::dump(&file, DataName::Digits, Some(space), &digits).unwrap();
+        let printed = crate::python::run("check_training.py", &[file.to_str().unwrap()]);
+        println!("{printed}");
+        let right = "losses of the first 50 steps agree";
+        assert!(printed.contains(right), "{space}: {printed}");
+    }
 }

@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream::unfold;
 use naschain_consensus::{Event, JobId, LeaseId, MinerId, Rejected, Row, check_costs};
-use naschain_core::Genome;
+use naschain_core::{Genome, SearchSpace};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -252,16 +252,18 @@ impl LegacyApp {
 
     fn job(&self, job: &Job) -> Value {
         let spec = self.coordinator.spec();
-        let all: Vec<u8> = job.genome.bits().map(u8::from).collect();
-        let phases: Vec<&[u8]> = all.chunks(spec.space.phase_len().max(1)).collect();
+        // The macro space has no number of layers, but these clients read one.
+        let layers = match &spec.space {
+            SearchSpace::Micro(space) => space.layers,
+            _ => 15,
+        };
         json!({
-            "Genome": phases,
+            "Genome": values::genome(&spec.space, &job.genome),
             "Genome_String": values::bits(&job.genome),
             "config": {
-                "search_space": "macro",
-                "init_channels": spec.space.init_channels,
-                // The macro space has no number of layers, but these clients read one.
-                "layers": 15,
+                "search_space": spec.space.name(),
+                "init_channels": spec.space.init_channels(),
+                "layers": layers,
                 "cutout": spec.recipe.augmentation.cutout > 0,
                 "epochs": spec.recipe.epochs,
             },

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use naschain_consensus::Rule;
+use naschain_core::SearchSpace;
 use naschain_run::RunSpec;
 
 /// What the reference network's miner trains, whatever it is told.
@@ -15,10 +16,17 @@ pub(crate) fn check_run(spec: &RunSpec) -> Result<()> {
         spec.rules.agreement.rule != Rule::Exact,
         "--legacy needs --agreement tolerance or chained: miners of the reference network have no training digests"
     );
-    let (data, phases) = (&spec.data.name, spec.space.phases);
-    if data != DATA || phases != PHASES {
+    let data = &spec.data.name;
+    let (fits, found) = match &spec.space {
+        SearchSpace::Macro(space) => {
+            let phases = space.phases;
+            (phases == PHASES, format!("and --phases {phases}"))
+        }
+        _ => (true, String::new()),
+    };
+    if data != DATA || !fits {
         bail!(
-            "--legacy needs --data {DATA} and --phases {PHASES}, and this run has --data {data} and --phases {phases}: the reference network's miner trains nothing else"
+            "--legacy needs --data {DATA} and, in the macro space, --phases {PHASES}, and this run has --data {data} {found}: the reference network's miner trains nothing else"
         );
     }
     Ok(())

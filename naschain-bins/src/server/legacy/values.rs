@@ -2,7 +2,7 @@
 //! and to exact ones.
 
 use naschain_consensus::Row;
-use naschain_core::{Accuracy, Costs, Digest, Genome, MacroSpace, Measurement};
+use naschain_core::{Accuracy, Costs, Digest, Genome, Measurement, SearchSpace};
 use serde_json::{Value, json};
 
 /// Maximum number of values of an answer. The reference network's miners send seven: accuracy,
@@ -22,14 +22,18 @@ const PARAMS_TOLERANCE: f64 = 0.5;
 /// A count that equals the architecture's to the given decimals is replaced by that exact count, so
 /// that it agrees with the counts of other miners. Any other count is kept, and agrees with that of
 /// no honest miner.
-pub(crate) fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
+pub(crate) fn row(values: &Value, space: &SearchSpace, genome: &Genome) -> Row {
     match measurement(values, space, genome) {
         Ok(measurement) => Row::Measured(measurement),
         Err(problem) => Row::Malformed(problem),
     }
 }
 
-fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Measurement, String> {
+fn measurement(
+    values: &Value,
+    space: &SearchSpace,
+    genome: &Genome,
+) -> Result<Measurement, String> {
     let values = values.as_array();
     let values = values.filter(|values| (3..=MAX_VALUES).contains(&values.len()));
     let values = values.ok_or_else(|| {
@@ -82,6 +86,20 @@ pub(crate) fn response(measurement: &Measurement) -> Value {
     ])
 }
 
+/// A genome as these miners read it: the bits of each phase, or for each cell and block two pairs of
+/// operation and input.
+pub(super) fn genome(space: &SearchSpace, genome: &Genome) -> Value {
+    if let SearchSpace::Micro(space) = space
+        && let Ok(genes) = space.genes_of(genome)
+    {
+        let block = |genes: &[u8]| json!([genes[..2], genes[2..]]);
+        let cell = |genes: &[u8]| genes.chunks_exact(4).map(block).collect::<Vec<Value>>();
+        return genes.chunks_exact(space.cell_len()).map(cell).collect();
+    }
+    let bits: Vec<u8> = genome.bits().map(u8::from).collect();
+    json!(bits.chunks(space.part_len().max(1)).collect::<Vec<_>>())
+}
+
 /// The bits of a genome without separators.
 pub(super) fn bits(genome: &Genome) -> String {
     let digit = |bit| if bit { '1' } else { '0' };
@@ -91,16 +109,35 @@ pub(super) fn bits(genome: &Genome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use naschain_core::{MacroSpace, MicroSpace};
     use proptest::prelude::*;
 
-    fn space() -> MacroSpace {
-        MacroSpace {
+    fn space() -> SearchSpace {
+        SearchSpace::Macro(MacroSpace {
             phases: 2,
             nodes: 4,
             input: "3x32x32".parse().unwrap(),
             init_channels: 36,
             classes: 10,
-        }
+        })
+    }
+
+    #[test]
+    fn cells_are_lists_of_operations_and_inputs() {
+        let space = MicroSpace {
+            blocks: 2,
+            layers: 6,
+            input: "3x32x32".parse().unwrap(),
+            init_channels: 16,
+            classes: 10,
+        };
+        let genes = [3, 0, 2, 1, 8, 2, 0, 0, 1, 1, 4, 0, 5, 2, 6, 1];
+        let bits = space.genome_of(&genes).unwrap();
+        let right = json!([
+            [[[3, 0], [2, 1]], [[8, 2], [0, 0]]],
+            [[[1, 1], [4, 0]], [[5, 2], [6, 1]]],
+        ]);
+        assert_eq!(super::genome(&space.into(), &bits), right);
     }
 
     fn genome() -> Genome {

@@ -93,7 +93,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
             let is_useful = useful.iter().any(|other| other.job == member.job);
             NetworkView {
                 job: member.job.0,
-                shown: member.genome.grouped(spec.space.phase_len()),
+                shown: member.genome.grouped(spec.space.part_len()),
                 accuracy: member.measurement.accuracy.percent(),
                 test_accuracy: model.map(|model| model.test_accuracy.percent()),
                 params: member.measurement.params,
@@ -119,7 +119,7 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
             data: served
                 .as_ref()
                 .map_or(spec.data.name.clone(), |served| served.data_name()),
-            shape: spec.space.input.to_string(),
+            shape: spec.space.input().to_string(),
             classes: served.map_or_else(Vec::new, |served| served.class_names()),
             measured_on: ["validation", "test"][usize::from(spec.recipe.is_measured_on_test())],
             guessing_limit: limit,

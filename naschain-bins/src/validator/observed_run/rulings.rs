@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use naschain_consensus::{RefereeTask, Ruling};
-use naschain_core::{Architecture, Digest, Recipe};
+use naschain_core::{Network, Digest, Recipe};
 use naschain_run::RecordedRuling;
 use naschain_train::{Dataset, Options};
 use serde::Serialize;
@@ -34,7 +34,7 @@ struct WrongRuling {
 /// A ruling with its training and the file that the genomaster decided by, if it has that.
 struct Case {
     ruling: RecordedRuling,
-    architecture: Architecture,
+    architecture: Network,
     recipe: Recipe,
     last_epoch: u32,
     file: Option<Vec<u8>>,

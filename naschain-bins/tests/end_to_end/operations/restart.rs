@@ -95,7 +95,9 @@ async fn work(coordinator: Arc<Coordinator>, number: usize, events: u64) {
 
 fn large(seed: u64) -> RunSpec {
     let mut spec = crate::operations::simulated::spec(300, 400, seed);
-    spec.space.nodes = 6;
+    if let naschain_core::SearchSpace::Macro(space) = &mut spec.space {
+        space.nodes = 6;
+    }
     spec.recipe.epochs = 10;
     spec.rules.epochs = 10;
     spec.search.genome_len = spec.space.genome_len();

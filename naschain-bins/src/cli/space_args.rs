@@ -1,0 +1,93 @@
+//! Flags of the search space.
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use naschain_core::{MacroSpace, MicroSpace, SearchSpace, Shape};
+
+/// The heading of the flags about networks.
+const NETWORKS: &str = "The networks";
+
+/// A search space by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SpaceName {
+    /// Phases of 3x3 convolutions, connected in any way (NSGA-Net).
+    #[default]
+    Macro,
+    /// A stack of cells of separable and dilated convolutions and pooling (NASNet, NSGA-Net).
+    Micro,
+}
+
+/// Which networks there are.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct SpaceArgs {
+    /// Search space
+    #[arg(long, value_name = "SPACE", value_enum, default_value_t = SpaceName::Macro, help_heading = NETWORKS)]
+    pub(crate) space: SpaceName,
+    /// Macro space: number of phases of a network, 1 to 10 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
+    pub(crate) phases: Option<usize>,
+    /// Macro space: number of nodes of a phase, 2 to 32 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
+    pub(crate) nodes: Option<usize>,
+    /// Micro space: number of blocks of a cell, 1 to 16 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
+    pub(crate) blocks: Option<usize>,
+    /// Micro space: number of cells, 1 to 64 [default: see --help]
+    ///
+    /// The cells after a third and after two thirds halve the resolution.
+    #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
+    pub(crate) layers: Option<usize>,
+    /// Channels of the first phase, or of a block of the first cell; they double where the resolution
+    /// is halved [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
+    pub(crate) init_channels: Option<usize>,
+}
+
+/// The sizes of spaces whose flags are not set.
+#[derive(Clone, Copy)]
+pub(crate) struct SpaceDefaults {
+    pub(crate) phases: usize,
+    pub(crate) nodes: usize,
+    pub(crate) blocks: usize,
+    pub(crate) layers: usize,
+    pub(crate) init_channels: usize,
+}
+
+impl SpaceArgs {
+    /// The space for images of this shape in so many classes.
+    pub(crate) fn space(
+        &self,
+        defaults: SpaceDefaults,
+        input: Shape,
+        classes: usize,
+    ) -> Result<SearchSpace> {
+        let init_channels = self.init_channels.unwrap_or(defaults.init_channels);
+        let of_the_other = match self.space {
+            SpaceName::Macro => [("--blocks", self.blocks), ("--layers", self.layers)],
+            SpaceName::Micro => [("--phases", self.phases), ("--nodes", self.nodes)],
+        };
+        for (flag, value) in of_the_other {
+            let other = ["micro", "macro"][usize::from(self.space == SpaceName::Micro)];
+            ensure!(
+                value.is_none(),
+                "{flag} is a size of the {other} space; use it with --space {other}"
+            );
+        }
+        Ok(match self.space {
+            SpaceName::Macro => SearchSpace::Macro(MacroSpace {
+                phases: self.phases.unwrap_or(defaults.phases),
+                nodes: self.nodes.unwrap_or(defaults.nodes),
+                input,
+                init_channels,
+                classes,
+            }),
+            SpaceName::Micro => SearchSpace::Micro(MicroSpace {
+                blocks: self.blocks.unwrap_or(defaults.blocks),
+                layers: self.layers.unwrap_or(defaults.layers),
+                input,
+                init_channels,
+                classes,
+            }),
+        })
+    }
+}
