@@ -84,6 +84,7 @@ pub mod programs {
     pub use crate::commands::data_check::{DataCommand, check, list};
     pub use crate::commands::export::{ExportArgs, export};
     pub use crate::commands::inspect::{InspectArgs, inspect};
+    pub use crate::commands::latency::{LatencyArgs, latency};
     pub use crate::commands::mine::{MineArgs, mine};
     pub use crate::commands::predict::{PredictArgs, predict};
     pub use crate::commands::remote::{RemoteCommand, run_remote};

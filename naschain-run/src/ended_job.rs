@@ -8,6 +8,7 @@ use naschain_nsga::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
+use crate::spec::RunSpec;
 
 /// An ended job: the answers and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +53,9 @@ impl EndedJob {
     }
 
     /// The outcome that the job reports to the search.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self, spec: &RunSpec) -> Outcome {
         match self.result() {
-            Some(m) => Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64]),
+            Some(measured) => Outcome::objectives(spec.objective_values(&self.genome, &measured)),
             None => Outcome::Failed(self.reason()),
         }
     }

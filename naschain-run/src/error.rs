@@ -26,12 +26,12 @@ pub enum Error {
         space: usize,
     },
     /// The objectives are not those of a run.
-    #[error(
-        "the objectives are {found}; they must be accuracy (Maximize), params (Minimize), flops (Minimize)"
-    )]
+    #[error("the objectives are {found}; they must be {right}")]
     Objectives {
         /// The first of those found.
         found: String,
+        /// Those of the run.
+        right: String,
     },
     /// A generation is too large to be followed.
     #[error("population is {found}; it must be at most {most} to be followed over the network")]
@@ -104,6 +104,30 @@ pub enum Error {
         costs: Costs,
         /// The limits.
         limits: CostLimits,
+    },
+    /// Too few networks were measured to fit the latencies of their layers.
+    #[error("{found} networks were measured; it takes at least {least} to fit a table of latencies")]
+    TooFewLatencies {
+        /// The number found.
+        found: usize,
+        /// The least number.
+        least: usize,
+    },
+    /// A table of latencies has no layers of this kind.
+    #[error("the table of latencies has no layer like {layer}; measure networks of this space")]
+    UnknownLayer {
+        /// The name of the layer.
+        layer: String,
+    },
+    /// A table of latencies was measured for another space.
+    #[error(
+        "the table of latencies is of the space {found}; this run searches {space}: measure its networks with genomaster latency and the same flags"
+    )]
+    LatencySpace {
+        /// The space of the table.
+        found: String,
+        /// The space of the run.
+        space: String,
     },
     /// More genomes to start from than the first generation has.
     #[error("initial_genomes has {found} genomes; it must have at most {most}, the population")]

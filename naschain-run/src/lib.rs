@@ -9,6 +9,8 @@ mod events;
 mod exam;
 mod hash_chain;
 mod history_chain;
+mod latency;
+mod latency_fit;
 mod limits;
 mod problem;
 mod proof;
@@ -33,6 +35,7 @@ pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, serv
 pub use exam::Exam;
 pub use hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 pub use history_chain::{HistoryChain, HistoryHead};
+pub use latency::{LatencyTable, LayerLatency};
 pub use limits::{CostLimits, LimitedSpace};
 pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};

@@ -6,6 +6,8 @@ use naschain_core::{Costs, Genome, SearchSpace};
 use naschain_nsga::{OperationGraph, Space};
 use serde::{Deserialize, Serialize};
 
+use crate::latency::LatencyTable;
+
 /// What the networks of a run may cost at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,18 +35,29 @@ impl CostLimits {
 }
 
 /// A space without the networks that cost more than a run allows: what a run searches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitedSpace {
     space: SearchSpace,
     limits: CostLimits,
+    /// What latency is predicted from, if it takes the place of FLOPs among the objectives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latency: Option<LatencyTable>,
 }
 
 impl LimitedSpace {
     /// The networks of `space` within these limits.
     pub fn new(space: impl Into<SearchSpace>, limits: CostLimits) -> LimitedSpace {
-        let space = space.into();
-        LimitedSpace { space, limits }
+        LimitedSpace {
+            space: space.into(),
+            limits,
+            latency: None,
+        }
+    }
+
+    /// The same with predicted latency instead of FLOPs as the third objective, if there is a table.
+    pub fn with_latency(self, latency: Option<LatencyTable>) -> LimitedSpace {
+        LimitedSpace { latency, ..self }
     }
 
     fn allows(&self, genome: &Genome) -> bool {
@@ -86,7 +99,13 @@ impl Space for LimitedSpace {
     }
 
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
-        self.space.known_objectives(genome)
+        let mut known = self.space.known_objectives(genome);
+        if let (Some(table), Some(third)) = (&self.latency, known.get_mut(2)) {
+            let network = self.space.decode(genome);
+            let latency = network.ok().and_then(|network| table.latency_us(&network).ok());
+            *third = latency.map(|latency| latency as f64);
+        }
+        known
     }
 
     fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_consensus::{Rule, Rules};
-use naschain_core::{Costs, Digest, Genome, Recipe, SearchSpace};
+use naschain_core::{Costs, Digest, Genome, Measurement, Recipe, SearchSpace};
 use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::latency::LatencyTable;
 use crate::limits::CostLimits;
 use crate::proof::RequestRules;
 
@@ -33,6 +34,10 @@ pub struct RunSpec {
     /// What networks may cost at most. Omitted if there are no limits.
     #[serde(default, skip_serializing_if = "CostLimits::are_none")]
     pub limits: CostLimits,
+    /// The latencies of the layers, where predicted latency takes the place of FLOPs among the objectives.
+    /// Omitted if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyTable>,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
     /// Whether an answer whose parameters or FLOPs are not those of its network is malformed. Runs of
@@ -112,7 +117,7 @@ pub struct Difference {
     pub requested: serde_json::Value,
 }
 
-/// The objectives of every run, in this order.
+/// The objectives of a run without a table of latencies, in this order.
 pub fn objectives() -> Vec<Objective> {
     vec![
         Objective::maximize("accuracy"),
@@ -132,6 +137,7 @@ impl RunSpec {
             search: SearchConfig::new(space.genome_len(), objectives()),
             initial_genomes: Vec::new(),
             limits: CostLimits::default(),
+            latency: None,
             rules: Rules::default(),
             space,
             checks_costs: true,
@@ -189,9 +195,13 @@ impl RunSpec {
         if search != space {
             return Err(Error::GenomeLength { search, space });
         }
-        if self.search.objectives != objectives() {
+        if let Some(table) = &self.latency {
+            table.check(&self.space)?;
+        }
+        if self.search.objectives != self.objectives() {
             return Err(Error::Objectives {
                 found: shown(&self.search.objectives),
+                right: shown(&self.objectives()),
             });
         }
         let networks = self.search.max_candidates();
@@ -303,6 +313,31 @@ impl RunSpec {
     pub fn training_steps(&self) -> u64 {
         let images = self.recipe.train_images as u64;
         u64::from(self.recipe.epochs) * images.div_ceil(self.recipe.batch_size as u64)
+    }
+
+    /// The objectives of the run, in this order: accuracy, parameters, and FLOPs or the predicted latency.
+    pub fn objectives(&self) -> Vec<Objective> {
+        let mut all = objectives();
+        if self.latency.is_some() {
+            all[2] = Objective::minimize("latency_us");
+        }
+        all
+    }
+
+    /// The predicted latency of a genome's network in microseconds, if the run searches by it.
+    pub fn latency_us_of(&self, genome: &Genome) -> Option<u64> {
+        let table = self.latency.as_ref()?;
+        table.latency_us(&self.space.decode(genome).ok()?).ok()
+    }
+
+    /// The values of the objectives of a genome whose network was measured.
+    pub fn objective_values(&self, genome: &Genome, measured: &Measurement) -> [f64; 3] {
+        let third = match self.latency {
+            Some(_) => self.latency_us_of(genome).unwrap_or(u64::MAX),
+            None => measured.flops,
+        };
+        let accuracy = measured.accuracy.percent();
+        [accuracy, measured.params as f64, third as f64]
     }
 
     /// The costs of a genome; `None` if it is not one of the space.

@@ -60,7 +60,8 @@ impl RunState {
         let parts = Parts {
             search: Search::starting_from(
                 spec.search.clone(),
-                LimitedSpace::new(spec.space.clone(), spec.limits),
+                LimitedSpace::new(spec.space.clone(), spec.limits)
+                    .with_latency(spec.latency.clone()),
                 spec.initial_genomes.clone(),
             )?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
@@ -173,7 +174,7 @@ impl RunState {
             };
             self.parts
                 .search
-                .tell(CandidateId(job.0), ended.outcome())
+                .tell(CandidateId(job.0), ended.outcome(&self.spec))
                 .expect("the board ends each job once");
             self.scores.record(&ended.rows, &ended.verdict);
             self.index_of.insert(job, self.parts.ended.len());

@@ -1,5 +1,7 @@
 //! The accuracy of weights on a set of images.
 
+use std::ops::ControlFlow;
+
 use naschain_core::{Accuracy, NetworkRef, Recipe};
 
 use crate::backend::{self, Computation, Options};
@@ -91,6 +93,65 @@ impl Computation for Evaluation<'_> {
             self.images,
             &self.indices,
         )
+    }
+}
+
+/// Classifies one image again and again with untrained weights, for measuring how long that takes: this
+/// crate reads no clock. `next` is called before the first forward pass and after each, and ends them by
+/// breaking.
+///
+/// # Errors
+/// [`Error::DeviceUnavailable`], or [`Error::IsaUnavailable`].
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use naschain_core::MacroSpace;
+/// use naschain_train::{Options, repeat_inference};
+///
+/// let space = MacroSpace {
+///     phases: 1,
+///     nodes: 2,
+///     input: "1x8x8".parse().unwrap(),
+///     init_channels: 4,
+///     classes: 10,
+/// };
+/// let network = space.decode(&"10".parse().unwrap()).unwrap();
+/// let mut calls = 0;
+/// let mut next = || {
+///     calls += 1; // read a clock here
+///     if calls < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+/// };
+/// repeat_inference(&network, Options::default(), &mut next)?;
+/// # Ok::<(), naschain_train::Error>(())
+/// ```
+pub fn repeat_inference<'n>(
+    network: impl Into<NetworkRef<'n>>,
+    options: Options,
+    next: &mut (dyn FnMut() -> ControlFlow<()> + Send),
+) -> Result<(), Error> {
+    let network = network.into();
+    backend::run(options, RepeatedInference { network, next })
+}
+
+struct RepeatedInference<'a> {
+    network: NetworkRef<'a>,
+    next: &'a mut (dyn FnMut() -> ControlFlow<()> + Send),
+}
+
+impl Computation for RepeatedInference<'_> {
+    type Output = ();
+
+    fn network(&self) -> NetworkRef<'_> {
+        self.network
+    }
+
+    fn run<E: Engine>(self, target: &E::Target) -> Result<(), Error> {
+        let mut network = E::build(self.network, TensorSource::drawn(0), target)?;
+        let image = vec![0.0; self.network.input().len()];
+        while (self.next)().is_continue() {
+            network.logits(image.clone());
+        }
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ pub use data::{
 };
 pub use device::Device;
 pub use error::Error;
-pub use evaluation::{evaluate, measure_accuracy};
+pub use evaluation::{evaluate, measure_accuracy, repeat_inference};
 pub use kernels::ARITHMETIC_VERSION;
 pub use kernels::simd::Isa;
 pub use loss::probabilities;

@@ -129,6 +129,7 @@ fn write_model(
         guessing_accuracy: guessing_accuracy(dataset)?,
         params: measurement.params,
         flops: measurement.flops,
+        latency_us: spec.latency_us_of(&member.genome),
         digest: measurement.digest,
         model_digest: model.digest,
         model: models::folder(&member.genome),

@@ -28,6 +28,9 @@ pub(crate) struct FrontModel {
     pub params: u64,
     /// FLOPs per image.
     pub flops: u64,
+    /// Predicted latency in microseconds, in a run that searches by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
     /// The training digest that the miners reported.
     pub digest: Digest,
     /// The digest of the stored weights: equal to `digest` if a miner delivered them, or if miners and

@@ -41,7 +41,7 @@ impl Results {
         let whole = ended.iter().filter(|job| !stopped.contains_key(&job.job));
         Ok(Results {
             dir: dir.to_owned(),
-            front: front_of(whole)?,
+            front: front_of(&spec, whole)?,
             extent: SearchExtent::read(dir, &spec, ended.len()),
             models: read_front(dir)?,
             spec,
@@ -186,10 +186,17 @@ pub(crate) fn by_network(
 }
 
 /// The non-dominated ones of these networks, most accurate first; of equal ones the first job.
-fn front_of<'j>(trained: impl Iterator<Item = &'j EndedJob>) -> Result<Vec<FrontMember>> {
+fn front_of<'j>(
+    spec: &RunSpec,
+    trained: impl Iterator<Item = &'j EndedJob>,
+) -> Result<Vec<FrontMember>> {
     let measured = trained.filter_map(|job| Some((job, job.result()?)));
     let measured: Vec<(&EndedJob, Measurement)> = measured.collect();
-    let rows: Vec<f64> = measured.iter().flat_map(|(_, m)| minimised(m)).collect();
+    let rows = measured.iter().flat_map(|(job, measurement)| {
+        let [accuracy, params, third] = spec.objective_values(&job.genome, measurement);
+        [-accuracy, params, third]
+    });
+    let rows: Vec<f64> = rows.collect();
     let ranks = non_dominated_sort(&rows, 3)?;
     let first = measured.iter().zip(ranks).filter(|(_, rank)| *rank == 0);
     let mut front: Vec<FrontMember> = first
@@ -205,10 +212,6 @@ fn front_of<'j>(trained: impl Iterator<Item = &'j EndedJob>) -> Result<Vec<Front
         (m.accuracy, m.params, m.flops)
     });
     Ok(front)
-}
-
-fn minimised(m: &Measurement) -> [f64; 3] {
-    [-m.accuracy.percent(), m.params as f64, m.flops as f64]
 }
 
 /// The largest parameters and FLOPs of networks, as a corner of their hypervolume.

@@ -27,23 +27,30 @@ pub(crate) fn front_table(results: &Results) -> String {
             String::new()
         }
     };
+    // Only where a run searches by it.
+    let latency = |text: Option<String>| match results.spec.latency {
+        Some(_) => format!("  {:>10}", text.unwrap_or_default()),
+        None => String::new(),
+    };
     let mut text = format!(
-        "{:<width$}  {}{:>6}  {:>12}  {:>14}\n",
+        "{:<width$}  {}{:>6}  {:>12}  {:>14}{}\n",
         "genome",
         validation("validation %"),
         "test %",
         "parameters",
-        "FLOPs"
+        "FLOPs",
+        latency(Some("latency us".to_owned()))
     );
     for (genome, member) in genomes.iter().zip(&front) {
         let m = member.measurement;
         let test = results.model(&member.genome);
         let test = test.map_or("-".to_owned(), |model| model.test_accuracy.to_string());
         let line = format!(
-            "{genome:<width$}  {}{test:>6}  {:>12}  {:>14}  {}",
+            "{genome:<width$}  {}{test:>6}  {:>12}  {:>14}{}  {}",
             validation(&m.accuracy.to_string()),
             grouped(m.params),
             grouped(m.flops),
+            latency(results.spec.latency_us_of(&member.genome).map(grouped)),
             names_of(member, &front)
         );
         text += line.trim_end();

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
-    AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
-    ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SEARCH_LOG, SERVE_EXAMPLES,
-    SearchArgs, ServeArgs, ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man,
-    parse, predict, print, retrain, run, run_audit, run_remote, runs, search, serve, show, update,
+    AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, LatencyArgs, ManArgs,
+    PredictArgs, ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SEARCH_LOG, SERVE_EXAMPLES,
+    SearchArgs, ServeArgs, ShowArgs, UpdateArgs, compare, completions, export, help, inspect, latency,
+    man, parse, predict, print, retrain, run, run_audit, run_remote, runs, search, serve, show, update,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -33,6 +33,8 @@ enum Command {
     Audit(AuditArgs),
     /// Show the network that a genome encodes, and its costs
     Inspect(InspectArgs),
+    /// Measure how long networks take on this machine, to search by their latency
+    Latency(LatencyArgs),
     /// Draw a network of a run, and list its layers with shapes, parameters and FLOPs
     Show(ShowArgs),
     /// List the runs in a folder with state, best network, size of the front and time
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
         Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
+        Command::Latency(args) => run(async move { print(&latency(&args)?) }, "warn", format),
         Command::Show(args) => run(async move { print(&show(&args)?) }, "warn", format),
         Command::Runs(args) => run(async move { print(&runs(&args).await?) }, "warn", format),
         Command::Compare(args) => run(async move { print(&compare(&args)?) }, "warn", format),

@@ -1,9 +1,9 @@
 //! The flags that `search` and `serve` share, and opening a run by them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::Event;
 use naschain_train::{Dataset, Device, Options};
@@ -14,7 +14,7 @@ use crate::artifacts::repeat;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::Budget;
 use crate::cli::program::print;
-use crate::cli::run_args::{DeviceArgs, RUN, RunArgs};
+use crate::cli::run_args::{DeviceArgs, METHOD, RUN, RunArgs};
 use crate::cli::run_place;
 use crate::coordinator::Coordinator;
 use crate::coordinator::deliveries::Deliveries;
@@ -24,7 +24,7 @@ use crate::journal::run_folder::{create_or_check, create_or_extend};
 use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{JournalPlace, PlaceParser};
 use crate::printable::counted;
-use naschain_run::RunSpec;
+use naschain_run::{LatencyTable, RunSpec};
 
 /// The flags that `search` and `serve` share.
 #[derive(Args, Clone, Debug)]
@@ -41,6 +41,24 @@ pub(crate) struct CommonArgs {
     /// Several genomasters of one run can share a database.
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser, help_heading = RUN, hide_short_help = true)]
     pub(crate) store: Option<JournalPlace>,
+    /// Search by predicted latency instead of FLOPs: latency:FILE, a table of `genomaster latency`
+    #[arg(long, value_name = "latency:FILE", value_parser = latency_file, help_heading = METHOD, hide_short_help = true)]
+    objective: Option<PathBuf>,
+}
+
+/// The file of an objective.
+fn latency_file(text: &str) -> Result<PathBuf, String> {
+    match text.split_once(':') {
+        Some(("latency", file)) if !file.is_empty() => Ok(file.into()),
+        _ => Err("it must be latency:FILE, with a file that genomaster latency wrote".to_owned()),
+    }
+}
+
+fn read_table(file: &Path) -> Result<LatencyTable> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{shown} is not a table that genomaster latency wrote"))
 }
 
 /// What a run is, before it has a folder.
@@ -112,7 +130,13 @@ impl CommonArgs {
         // On a thread of its own, so that a signal can end a search that reads many pictures.
         let loaded = tokio::task::spawn_blocking(move || data.load());
         let dataset = Arc::new(loaded.await??);
-        let spec = self.run.spec(&self.data, &dataset)?;
+        let mut spec = self.run.spec(&self.data, &dataset)?;
+        if let Some(file) = &self.objective {
+            spec.latency = Some(read_table(file)?);
+            spec.search.objectives = spec.objectives();
+            spec.validate()
+                .with_context(|| format!("--objective latency:{}", file.display()))?;
+        }
         let place = self.data.place()?;
         let data = run_place::data_part(&self.data.name()?, place.as_deref(), &spec.data.digest);
         Ok(PlannedRun {

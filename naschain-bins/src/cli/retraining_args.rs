@@ -14,7 +14,7 @@ use crate::cli::common_args::{CommonArgs, PlannedRun};
 use crate::cli::genome_args::GenomeArgs;
 
 /// Flags that describe a search or its data, of which a retraining takes over those of its run.
-const OF_SEARCHES: [&str; 27] = [
+const OF_SEARCHES: [&str; 28] = [
     "data",
     "image_size",
     "skip_bad",
@@ -42,6 +42,7 @@ const OF_SEARCHES: [&str; 27] = [
     "mode",
     "rungs",
     "pace",
+    "objective",
 ];
 
 /// Which network the miners retrain, if they do.

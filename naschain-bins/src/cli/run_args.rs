@@ -33,7 +33,7 @@ pub(crate) const EXIT_ERROR: u8 = 2;
 pub(crate) const SIZE: &str = "Size of the search";
 pub(crate) const RUN: &str = "The run";
 pub(crate) const MACHINE: &str = "The machine";
-const METHOD: &str = "Method of the search";
+pub(crate) const METHOD: &str = "Method of the search";
 const AGREEMENT: &str = "Miners and their agreement";
 
 /// Flags of the search space, the recipe of trainings, the search, and the job board.

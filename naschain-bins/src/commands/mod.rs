@@ -9,6 +9,7 @@ pub(crate) mod conclude;
 pub(crate) mod data_check;
 pub(crate) mod export;
 pub(crate) mod inspect;
+pub(crate) mod latency;
 pub(crate) mod mine;
 pub(crate) mod miner_shortage;
 mod move_home;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 38] = [
+const OPTIONS: [(&str, &str); 40] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space.input", "--image-size"),
@@ -32,6 +32,8 @@ const OPTIONS: [(&str, &str); 38] = [
     ("limits", "--params-limit and --flops-limit"),
     ("limits.max_params", "--params-limit"),
     ("limits.max_flops", "--flops-limit"),
+    ("latency", "--objective"),
+    ("search.objectives", "--objective"),
     ("search.population", "--population"),
     ("search.generations", "--generations"),
     ("search.seed", "--seed"),
@@ -50,7 +52,7 @@ const OPTIONS: [(&str, &str); 38] = [
 ];
 
 /// Places whose values follow from those of others, and these.
-const FOLLOWING: [(&str, &[&str]); 9] = [
+const FOLLOWING: [(&str, &[&str]); 10] = [
     (
         "search.genome_len",
         &["space.phases", "space.nodes", "space.blocks"],
@@ -63,6 +65,7 @@ const FOLLOWING: [(&str, &[&str]); 9] = [
         &["recipe.epochs", "recipe.batch_size", "recipe.train_images"],
     ),
     ("collects_models", &["rules.agreement.rule"]),
+    ("search.objectives", &["latency"]),
     ("rules.away_ms", &["rules.lease_ms"]),
     ("data.digest", &["data.name"]),
     ("space.classes", &["data.name", "data.digest"]),
@@ -109,6 +112,7 @@ fn option(name: &str) -> String {
         Some(("rules", "reputation")) => {
             "limits for strangers (serve --unsigned has none)".to_owned()
         }
+        Some(("latency", part)) => format!("--objective ({part} of the table)"),
         Some(("rules", rule)) => format!("--rule {rule}"),
         Some(("versions", part)) => format!("version of {part} in this program"),
         _ => format!("{name} in run.json"),

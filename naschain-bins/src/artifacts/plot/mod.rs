@@ -6,7 +6,7 @@ mod series;
 mod ticks;
 
 use anyhow::Result;
-use naschain_core::Measurement;
+use naschain_core::{Genome, Measurement};
 use plotters::prelude::*;
 
 use crate::artifacts::choice::names_of;
@@ -14,6 +14,8 @@ use crate::artifacts::plot::panel::{Panel, Symbol, draw_legend};
 use crate::artifacts::plot::series::{Mark, Point, Series, accuracy_range, drawing, split};
 use crate::artifacts::results::{Results, hypervolume_share, largest_costs, measured};
 
+/// The second cost, unless a run searches by latency.
+const FLOPS: &str = "FLOPs (multiply-adds per image)";
 const WIDTH: u32 = 1100;
 const PANEL_HEIGHT: u32 = 400;
 const LEGEND_ROW: u32 = 24;
@@ -43,16 +45,24 @@ text { font-family: system-ui, sans-serif; }
 
 /// Draws the evaluated networks of a run, its front, and the test accuracies of the front.
 pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
-    let point = |m: &Measurement| Point::new(m, m.accuracy);
-    let evaluated = measured(&results.ended).map(|(_, m)| point(&m)).collect();
+    let with = |genome: &Genome, m: &Measurement, accuracy| {
+        let [_, _, second] = results.spec.objective_values(genome, m);
+        Point::new(m, second, accuracy)
+    };
+    let point = |genome: &Genome, m: &Measurement| with(genome, m, m.accuracy);
+    let evaluated = measured(&results.ended).map(|(job, m)| point(&job.genome, &m));
+    let evaluated = evaluated.collect();
     let front = results.useful_front();
-    let members = front.iter().map(|member| point(&member.measurement));
+    let members = front
+        .iter()
+        .map(|member| point(&member.genome, &member.measurement));
     // Where miners measure on the test images, these are the same points.
     let is_validated = !results.spec.recipe.is_measured_on_test();
     let tested = front.iter().filter(|_| is_validated);
     let tested = tested.filter_map(|member| {
         let model = results.model(&member.genome)?;
-        Some(Point::new(&member.measurement, model.test_accuracy))
+        let (genome, measured) = (&member.genome, &member.measurement);
+        Some(with(genome, measured, model.test_accuracy))
     });
     let on = results.measured_on();
     let series = [
@@ -83,7 +93,10 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
     });
     let notes: Vec<(Point, String)> = front
         .iter()
-        .map(|member| (point(&member.measurement), names_of(member, &front)))
+        .map(|member| {
+            let at = point(&member.genome, &member.measurement);
+            (at, names_of(member, &front))
+        })
         .filter(|(_, names)| !names.is_empty())
         .collect();
     let title = if front.is_empty() && !results.front.is_empty() {
@@ -96,7 +109,12 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
         .into_iter()
         .filter(|s| !s.points.is_empty())
         .collect();
-    picture(&title, "accuracy (%)", &series, &notes)
+    let second = match results.spec.latency {
+        Some(_) => "predicted latency (µs)",
+        None => FLOPS,
+    };
+    let names = ["parameters", second, "accuracy (%)"];
+    picture(&title, names, &series, &notes)
 }
 
 /// Draws the fronts of several runs, with the share of the same box that each dominates.
@@ -111,7 +129,8 @@ pub(crate) fn fronts_svg(runs: &[Results]) -> Result<(String, Vec<f64>)> {
         let share = hypervolume_share(&front, largest)?;
         let points = useful
             .iter()
-            .map(|m| Point::new(&m.measurement, m.measurement.accuracy));
+            .map(|m| m.measurement)
+            .map(|m| Point::new(&m, m.flops as f64, m.accuracy));
         series.push(Series {
             label: format!("{}, hypervolume {share:.4}", run.dir.display()),
             colour: *colour,
@@ -121,13 +140,15 @@ pub(crate) fn fronts_svg(runs: &[Results]) -> Result<(String, Vec<f64>)> {
         shares.push(share);
     }
     let title = format!("Pareto fronts of {} runs", runs.len());
-    let svg = picture(&title, "validation accuracy (%)", &series, &[])?;
+    let names = ["parameters", FLOPS, "validation accuracy (%)"];
+    let svg = picture(&title, names, &series, &[])?;
     Ok((svg, shares))
 }
 
+/// The axes are named parameters, the second cost, and the accuracy.
 fn picture(
     title: &str,
-    accuracy: &str,
+    [params, second, accuracy]: [&str; 3],
     series: &[Series],
     notes: &[(Point, String)],
 ) -> Result<String> {
@@ -142,7 +163,7 @@ fn picture(
         let root = root.titled(title, ("sans-serif", 20)).map_err(drawing)?;
         let (panels, below) = root.split_vertically(PANEL_HEIGHT);
         let (left, right) = panels.split_horizontally(WIDTH / 2);
-        let costs = ["parameters", "FLOPs (multiply-adds per image)"];
+        let costs = [params, second];
         for (cost, (area, name)) in [left, right].iter().zip(costs).enumerate() {
             Panel {
                 cost,

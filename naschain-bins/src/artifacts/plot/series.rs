@@ -9,17 +9,17 @@ use plotters::style::RGBColor;
 /// A network in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Point {
-    /// Parameters and FLOPs.
+    /// Parameters, and FLOPs or the predicted latency.
     pub(super) costs: [f64; 2],
     /// Accuracy in percent.
     pub(super) accuracy: f64,
 }
 
 impl Point {
-    /// A network with one of its accuracies.
-    pub(super) fn new(m: &Measurement, accuracy: Accuracy) -> Point {
+    /// A network with one of its accuracies; `second` is its FLOPs, or its latency.
+    pub(super) fn new(m: &Measurement, second: f64, accuracy: Accuracy) -> Point {
         Point {
-            costs: [m.params as f64, m.flops as f64],
+            costs: [m.params as f64, second],
             accuracy: accuracy.percent(),
         }
     }

@@ -1,0 +1,169 @@
+//! The latency of networks, predicted from their layers.
+
+use std::collections::BTreeMap;
+
+use naschain_core::{Layer, NetworkRef, SearchSpace, Shape};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::latency_fit;
+
+/// How long the layers of a space's networks take on a device: what the latency of any network of the
+/// space is predicted from, in whole numbers, so that everybody predicts the same.
+///
+/// ```
+/// use naschain_core::{MacroSpace, Network, Purpose, Stream};
+/// use naschain_run::LatencyTable;
+///
+/// let space = MacroSpace {
+///     phases: 2,
+///     nodes: 4,
+///     input: "1x8x8".parse().unwrap(),
+///     init_channels: 8,
+///     classes: 10,
+/// };
+/// let network = |index| {
+///     let genome = space.random_genome(&mut Stream::new(1, Purpose::User, 0, index)).unwrap();
+///     Network::from(space.decode(&genome).unwrap())
+/// };
+/// // A device that does one FLOP in 2 ns, and needs 10 µs for each network.
+/// let latency_ns = |network: &Network| 10_000 + 2 * network.costs().unwrap().flops;
+/// let measured: Vec<(Network, u64)> = (0..40).map(network).map(|n| (n.clone(), latency_ns(&n))).collect();
+/// let table = LatencyTable::fit("a device", space.clone().into(), &measured).unwrap();
+/// assert!(table.rank_correlation > 0.99);
+/// let predicted = table.latency_us(&network(77)).unwrap();
+/// assert!(predicted.abs_diff(latency_ns(&network(77)) / 1000) <= 2, "{predicted}");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LatencyTable {
+    /// The device and the program that were measured.
+    pub device: String,
+    /// The space whose networks were measured.
+    pub space: SearchSpace,
+    /// Number of networks that were measured.
+    pub networks: usize,
+    /// Spearman's rank correlation between the latencies measured and those predicted by tables that were
+    /// fitted without these networks (five-fold cross-validation).
+    pub rank_correlation: f64,
+    /// What every network takes.
+    pub base_picoseconds: u64,
+    /// The layers, by kind and shape of their output.
+    pub layers: Vec<LayerLatency>,
+}
+
+/// How long layers of one kind and one shape take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LayerLatency {
+    /// The kind, such as `3x3 convolution`.
+    pub kind: String,
+    /// The shape of the output.
+    pub output: Shape,
+    /// What each such layer takes.
+    pub picoseconds: u64,
+    /// What it takes in addition for each thousand FLOPs.
+    pub picoseconds_per_kiloflop: u64,
+}
+
+impl LayerLatency {
+    pub(crate) fn new(kind: String, output: Shape, [each, per_kiloflop]: [u64; 2]) -> LayerLatency {
+        LayerLatency {
+            kind,
+            output,
+            picoseconds: each,
+            picoseconds_per_kiloflop: per_kiloflop,
+        }
+    }
+
+    fn of(&self, flops: u64) -> u128 {
+        let for_flops = u128::from(self.picoseconds_per_kiloflop) * u128::from(flops) / 1000;
+        u128::from(self.picoseconds) + for_flops
+    }
+}
+
+/// The kind of a layer: what its name says after its place.
+pub(crate) fn kind_of(layer: &Layer) -> &str {
+    layer.name.split_once(": ").map_or(&layer.name, |(_, kind)| kind)
+}
+
+impl LatencyTable {
+    /// Fits a table to networks of a space and their latencies in nanoseconds, by non-negative least
+    /// squares of the relative errors.
+    ///
+    /// # Errors
+    /// [`Error::TooFewLatencies`] for fewer than 20 networks; [`Error::Core`] for a network whose costs
+    /// cannot be counted.
+    pub fn fit<N>(
+        device: impl Into<String>,
+        space: SearchSpace,
+        measured: &[(N, u64)],
+    ) -> Result<LatencyTable, Error>
+    where
+        for<'n> &'n N: Into<NetworkRef<'n>>,
+    {
+        let layers = measured.iter().map(|(network, _)| network.into().layers());
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let nanoseconds: Vec<u64> = measured.iter().map(|(_, latency)| *latency).collect();
+        let (base, rows, rank_correlation) = latency_fit::fit(&layers, &nanoseconds)?;
+        Ok(LatencyTable {
+            device: device.into(),
+            space,
+            networks: measured.len(),
+            rank_correlation,
+            base_picoseconds: base,
+            layers: rows,
+        })
+    }
+
+    /// The predicted latency of a network in microseconds, at least 1.
+    ///
+    /// # Errors
+    /// [`Error::Core`] where the costs of the network cannot be counted, and [`Error::UnknownLayer`] for a
+    /// layer whose kind the table does not have.
+    pub fn latency_us<'n>(&self, network: impl Into<NetworkRef<'n>>) -> Result<u64, Error> {
+        let layers = network.into().layers()?;
+        predicted_us(self.base_picoseconds, &self.layers, &layers)
+    }
+
+    /// Checks that the table is one of this space.
+    pub(crate) fn check(&self, space: &SearchSpace) -> Result<(), Error> {
+        if self.space == *space {
+            return Ok(());
+        }
+        let shown = |space: &SearchSpace| serde_json::to_string(space).unwrap_or_default();
+        Err(Error::LatencySpace {
+            found: shown(&self.space),
+            space: shown(space),
+        })
+    }
+}
+
+/// The latency of some layers in microseconds by these rows, at least 1.
+pub(crate) fn predicted_us(
+    base_picoseconds: u64,
+    table: &[LayerLatency],
+    layers: &[Layer],
+) -> Result<u64, Error> {
+    let mut rows: BTreeMap<&str, Vec<&LayerLatency>> = BTreeMap::new();
+    for row in table {
+        rows.entry(&row.kind).or_default().push(row);
+    }
+    let mut picoseconds = u128::from(base_picoseconds);
+    for layer in layers {
+        let of_kind = rows.get(kind_of(layer));
+        let of_kind = of_kind.ok_or_else(|| Error::UnknownLayer {
+            layer: layer.name.clone(),
+        })?;
+        let flops = layer.costs.flops;
+        picoseconds += match of_kind.iter().find(|row| row.output == layer.output) {
+            Some(row) => row.of(flops),
+            // A shape that no measured network has: the mean of those that they have.
+            None => of_kind.iter().map(|row| row.of(flops)).sum::<u128>() / of_kind.len() as u128,
+        };
+    }
+    let microseconds = (picoseconds + 500_000) / 1_000_000;
+    Ok(u64::try_from(microseconds).unwrap_or(u64::MAX).max(1))
+}
