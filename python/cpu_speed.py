@@ -2,8 +2,9 @@
 
     cargo build --release
     target/python/bin/python python/cpu_speed.py [--isa avx512|avx2] [--networks 10] [--rounds 3]
+        [--space micro]
 
-Draws random macro genomes with a fixed seed and trains each in turn with `miner speed` and in
+Draws random genomes with a fixed seed and trains each in turn with `miner speed` and in
 PyTorch, once per memory format, `--rounds` times; both programs are limited to the same instruction
 set. Prints one line per network with each program's best result, and writes them to a JSON file
 (`--out`). Run it on an idle machine: other load affects the two programs unequally.
@@ -30,7 +31,32 @@ SHAPES = [
 ]
 
 
-def networks(count):
+# Input, initial channels, blocks and cells of the micro space.
+CELLS = [
+    ("3x32x32", 8, 4, 5),
+    ("3x32x32", 16, 4, 5),
+    ("1x28x28", 8, 4, 5),
+    ("3x32x32", 16, 5, 8),
+    ("1x8x8", 16, 3, 3),
+]
+OPERATIONS = 9
+
+
+def cells(count):
+    """Flags and genomes of random networks of the micro space."""
+    draw = random.Random(1)
+    for index in range(count):
+        shape, channels, blocks, layers = CELLS[index % len(CELLS)]
+        bits = ""
+        for block in [*range(blocks)] * 2:
+            for choices in [OPERATIONS, block + 2] * 2:
+                bits += format(draw.randrange(choices), f"0{(choices - 1).bit_length()}b")
+        flags = ["--space", "micro", "--blocks", str(blocks), "--layers", str(layers)]
+        yield shape, channels, flags, bits
+
+
+def phases(count):
+    """Flags and genomes of random networks of the macro space."""
     draw = random.Random(1)
     for index in range(count):
         shape, channels, nodes = SHAPES[index % len(SHAPES)]
@@ -38,11 +64,11 @@ def networks(count):
         phases = ["".join(draw.choice("01") for _ in range(bits)) for _ in range(3)]
         # A phase without a connection would be omitted from the network.
         phases = [phase if "1" in phase[:-1] else "1" + phase[1:] for phase in phases]
-        yield shape, channels, nodes, "-".join(phases)
+        yield shape, channels, ["--nodes", str(nodes)], "-".join(phases)
 
 
-def naschain_speed(args, shape, channels, nodes, genome):
-    command = [args.programs / "miner", "speed", "--json", "--isa", args.isa, "--nodes", str(nodes)]
+def naschain_speed(args, shape, channels, flags, genome):
+    command = [args.programs / "miner", "speed", "--json", "--isa", args.isa, *flags]
     command += ["--input", shape, "--init-channels", str(channels), genome]
     command += ["--batch-size", str(args.batch_size), "--steps", str(args.steps)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -103,6 +129,7 @@ def step(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--isa", default="avx512")
+    parser.add_argument("--space", choices=["macro", "micro"], default="macro")
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
@@ -114,15 +141,18 @@ def main():
     if args.step:
         return step(args)
     rows = []
-    for shape, channels, nodes, genome in networks(args.networks):
-        command = [args.programs / "genomaster", "inspect", "--json", "--nodes", str(nodes), "--phases"]
-        command += ["3", "--input", shape, "--init-channels", str(channels), "--classes", "10"]
+    networks = {"macro": phases, "micro": cells}[args.space]
+    for shape, channels, flags, genome in networks(args.networks):
+        command = [args.programs / "genomaster", "inspect", "--json", *flags]
+        if args.space == "macro":
+            command += ["--phases", "3"]
+        command += ["--input", shape, "--init-channels", str(channels), "--classes", "10"]
         run = subprocess.run([*command, genome], check=True, capture_output=True, text=True)
         architecture = json.loads(run.stdout)
         architecture = architecture.get("architecture", architecture)
         speeds = {"naschain": [], "nchw": [], "channels_last": []}
         for _ in range(args.rounds):
-            speeds["naschain"].append(naschain_speed(args, shape, channels, nodes, genome))
+            speeds["naschain"].append(naschain_speed(args, shape, channels, flags, genome))
             for layout in ("nchw", "channels_last"):
                 speeds[layout].append(torch_speed(args, architecture, layout))
         best = {name: round(max(found), 1) for name, found in speeds.items()}

@@ -266,7 +266,9 @@ mod tests {
                 assert_eq!(space.canonical(&canonical).unwrap(), canonical);
                 let costs = |genome: &Genome| space.decode(genome).unwrap().costs().unwrap();
                 assert_eq!(costs(&genome), costs(&canonical), "{space}");
-                space.check(&space.random_genome(&mut stream).unwrap()).unwrap();
+                space
+                    .check(&space.random_genome(&mut stream).unwrap())
+                    .unwrap();
             }
         }
     }

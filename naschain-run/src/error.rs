@@ -106,7 +106,9 @@ pub enum Error {
         limits: CostLimits,
     },
     /// Too few networks were measured to fit the latencies of their layers.
-    #[error("{found} networks were measured; it takes at least {least} to fit a table of latencies")]
+    #[error(
+        "{found} networks were measured; it takes at least {least} to fit a table of latencies"
+    )]
     TooFewLatencies {
         /// The number found.
         found: usize,

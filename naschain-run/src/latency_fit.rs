@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use naschain_core::{Layer, Shape};
 
 use crate::error::Error;
-use crate::latency::{LayerLatency, kind_of, predicted_us};
+use crate::layer_latency::{LayerLatency, kind_of, predicted_us};
 
 /// Number of parts of the cross-validation.
 const FOLDS: usize = 5;
@@ -94,7 +94,10 @@ fn solve(rows: &[Vec<f64>], latencies: &[f64], used: &[usize]) -> Vec<f64> {
     let mut target = vec![0.0; columns];
     for at in used {
         // Divided by the latency: an error of 1 % counts the same for small and large networks.
-        let row: Vec<f64> = rows[*at].iter().map(|value| value / latencies[*at]).collect();
+        let row: Vec<f64> = rows[*at]
+            .iter()
+            .map(|value| value / latencies[*at])
+            .collect();
         for (i, value) in row.iter().enumerate().filter(|(_, value)| **value > 0.0) {
             target[i] += value;
             for (sum, other) in matrix[i].iter_mut().zip(&row) {

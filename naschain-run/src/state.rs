@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ended_job::{EndedJob, FrontMember};
 use crate::error::Error;
-use crate::limits::LimitedSpace;
+use crate::limited_space::LimitedSpace;
 use crate::proof::Proof;
 use crate::secret::RunSecret;
 use crate::spec::RunSpec;

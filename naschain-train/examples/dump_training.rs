@@ -12,11 +12,17 @@ use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, tr
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(file), Some(name)) = (args.next(), args.next()) else {
-        return Err("usage: dump_training FILE digits|fashion-mnist|cifar10 [macro|micro [DATA_DIR]]".into());
+        return Err(
+            "usage: dump_training FILE digits|fashion-mnist|cifar10 [macro|micro [DATA_DIR]]"
+                .into(),
+        );
     };
     let (space, data_dir) = (args.next(), args.next());
     let dataset = Dataset::load(&name.parse()?, data_dir.as_deref().map(Path::new))?;
-    println!("{}", dump(Path::new(&file), name.parse()?, space.as_deref(), &dataset)?);
+    println!(
+        "{}",
+        dump(Path::new(&file), name.parse()?, space.as_deref(), &dataset)?
+    );
     Ok(())
 }
 

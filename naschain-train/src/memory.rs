@@ -1,8 +1,6 @@
 //! Estimate of the memory that a training needs, computed before it starts.
 
-use naschain_core::{
-    Architecture, LayerGraph, LayerOperation, NetworkRef, Phase, Recipe, Shape,
-};
+use naschain_core::{Architecture, LayerGraph, LayerOperation, NetworkRef, Phase, Recipe, Shape};
 
 use crate::evaluation::BATCH as EVALUATION_BATCH;
 use crate::kernels::{BLOCK, chunk};
@@ -28,7 +26,7 @@ pub fn training_memory_bytes<'n>(
 ) -> u64 {
     let network = network.into();
     let images = wide(recipe.batch_size.min(recipe.train_images));
-    let batch = Batch {
+    let batch = BatchSize {
         images,
         blocks: images.div_ceil(wide(BLOCK)),
         drops_paths: recipe.drop_path > 0.0,
@@ -51,7 +49,7 @@ pub fn training_memory_bytes<'n>(
 
 /// Sizes of a mini-batch.
 #[derive(Clone, Copy)]
-struct Batch {
+struct BatchSize {
     images: u128,
     /// Blocks of images.
     blocks: u128,
@@ -59,7 +57,7 @@ struct Batch {
 }
 
 /// Numbers of a network of the macro space, without its input.
-fn of_phases(architecture: &Architecture, batch: Batch) -> u128 {
+fn of_phases(architecture: &Architecture, batch: BatchSize) -> u128 {
     let layers: Vec<Layers> = architecture.phases.iter().map(Layers::new).collect();
     let most = |of: &dyn Fn(&Layers) -> u128| layers.iter().map(of).max().unwrap_or(0);
     let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
@@ -73,12 +71,12 @@ fn of_phases(architecture: &Architecture, batch: Batch) -> u128 {
 /// Parameters, velocities, gradients and transposed weights; on the host, before the first step or
 /// after an epoch, parameters and velocities with the copies made to check or to store them;
 /// gradients of each block, which also has so many numbers of scratch.
-fn of_parameters(parameters: u128, scratch: u128, batch: Batch) -> u128 {
+fn of_parameters(parameters: u128, scratch: u128, batch: BatchSize) -> u128 {
     (9 + batch.blocks) * parameters + batch.blocks * scratch
 }
 
 /// Numbers of a network of layers, without its input.
-fn of_layers(graph: &LayerGraph, batch: Batch) -> u128 {
+fn of_layers(graph: &LayerGraph, batch: BatchSize) -> u128 {
     let wiring = Wiring::new(graph, &|_| 8);
     let (mut maps, mut parameters, mut in_chunk) = (0, 0, 0);
     for layer in &graph.layers {

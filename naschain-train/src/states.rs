@@ -107,15 +107,7 @@ pub fn replay_step<'n>(
         .map_or(0, |before| before.step(recipe).saturating_add(1));
     let mut proceed = |_| ControlFlow::Continue(());
     let (wanted, on_step) = (&[next], &mut proceed);
-    let states = step_states(
-        network,
-        dataset,
-        recipe,
-        options,
-        before,
-        wanted,
-        on_step,
-    )?;
+    let states = step_states(network, dataset, recipe, options, before, wanted, on_step)?;
     Ok(states[0])
 }
 

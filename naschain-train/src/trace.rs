@@ -52,8 +52,7 @@ pub fn trace<'n>(
     let mut proceed = |_: &_, _| ControlFlow::Continue(());
     let mut losses = Vec::new();
     let mut note = |loss| losses.push(loss);
-    let mut training =
-        TrainingTask::new(network, dataset, recipe, split.clone(), &mut proceed);
+    let mut training = TrainingTask::new(network, dataset, recipe, split.clone(), &mut proceed);
     training.on_step = Some(&mut note);
     let trained = training.start(options)?;
     let seed = recipe.seed;

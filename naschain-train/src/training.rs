@@ -126,13 +126,7 @@ pub fn train_from<'n>(
 ) -> Result<Trained, Error> {
     let last = recipe.epochs;
     train_until(
-        network,
-        dataset,
-        recipe,
-        options,
-        checkpoint,
-        last,
-        on_epoch,
+        network, dataset, recipe, options, checkpoint, last, on_epoch,
     )
 }
 

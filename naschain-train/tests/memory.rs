@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use allocations::{live, peak};
 use naschain_core::{
-    Architecture, Augmentation, Digest, Genome, MacroSpace, MicroSpace, NetworkRef, Purpose, Recipe,
-    Shape, Stream,
+    Architecture, Augmentation, Digest, Genome, MacroSpace, MicroSpace, NetworkRef, Purpose,
+    Recipe, Shape, Stream,
 };
 use naschain_train::{
     Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from,

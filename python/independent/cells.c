@@ -249,7 +249,7 @@ void max_pool3(int M, int H, int W, int h, int w, int stride, const float input[
     for (int m = 0; m < M; m++)
         for (int y = 0; y < h; y++)
             for (int x = 0; x < w; x++) {
-                int places[9], count = window(H, W, stride, y, x, places), best = places[0];
+                int places[9] = {0}, count = window(H, W, stride, y, x, places), best = places[0];
                 for (int k = 1; k < count; k++)
                     if (input[m][places[k]] > input[m][best])
                         best = places[k];

@@ -58,24 +58,33 @@ class Norm(Layer):
         return [by_z]
 
 
-class Convolution(Layer):
-    """3x3 with padding 1 or 1x1, of one map or of several as if they were concatenated."""
+class Weighted(Layer):
+    """A convolution of any kind; `shape` is that of its weight."""
 
-    def __init__(self, name, shape, reads):
+    def __init__(self, name, shape, *reads):
         super().__init__(*reads)
         self.name, self.shape = name, shape
-        self.padding = shape[2] // 2
 
     def declare(self, network, trained):
         network.declare_convolution(self.name, self.shape, trained)
 
+    def weight(self, step):
+        return step.network.tensors[self.name]
+
+
+class Convolution(Weighted):
+    """3x3 with padding 1 or 1x1, of one map or of several as if they were concatenated."""
+
+    def __init__(self, name, shape, reads):
+        super().__init__(name, shape, *reads)
+        self.padding = shape[2] // 2
+
     def forward(self, step, *maps):
         self.saved = np.concatenate(maps, axis=1)
-        weight = step.network.tensors[self.name]
-        return step.operations.convolution(self.saved, weight, self.padding)
+        return step.operations.convolution(self.saved, self.weight(step), self.padding)
 
     def back(self, step, gradient):
-        ops, weight = step.operations, step.network.tensors[self.name]
+        ops, weight = step.operations, self.weight(step)
         by_weight = ops.convolution_by_weight(self.saved, gradient, weight, self.padding)
         step.found[self.name] = by_weight
         if self.reads == (PIXELS,):
@@ -84,45 +93,38 @@ class Convolution(Layer):
         return [*map(np.ascontiguousarray, np.split(by_maps, len(self.reads), axis=1))]
 
 
-class Depthwise(Layer):
+class Depthwise(Weighted):
     """Depthwise convolution; the shape of its weight is [channels, 1, kernel, kernel]."""
 
     def __init__(self, name, shape, stride, dilation, reads):
-        super().__init__(reads)
-        self.name, self.shape = name, shape
+        super().__init__(name, shape, reads)
         self.steps = stride, dilation
-
-    def declare(self, network, trained):
-        network.declare_convolution(self.name, self.shape, trained)
 
     def forward(self, step, x):
         self.saved = x
-        return step.operations.depthwise(x, step.network.tensors[self.name], *self.steps)
+        return step.operations.depthwise(x, self.weight(step), *self.steps)
 
     def back(self, step, gradient):
-        weight = step.network.tensors[self.name]
-        by_weight, by_x = step.operations.depthwise_back(self.saved, gradient, weight, *self.steps)
+        ops, weight = step.operations, self.weight(step)
+        by_weight, by_x = ops.depthwise_back(self.saved, gradient, weight, *self.steps)
         step.found[self.name] = by_weight
         return [by_x]
 
 
-class Line(Layer):
+class Line(Weighted):
     """Convolution of one row or one column, depending on the weight's shape."""
 
     def __init__(self, name, shape, stride, reads):
-        super().__init__(reads)
-        self.name, self.shape, self.stride = name, shape, stride
-
-    def declare(self, network, trained):
-        network.declare_convolution(self.name, self.shape, trained)
+        super().__init__(name, shape, reads)
+        self.stride = stride
 
     def forward(self, step, x):
         self.saved = x
-        return step.operations.line(x, step.network.tensors[self.name], self.stride)
+        return step.operations.line(x, self.weight(step), self.stride)
 
     def back(self, step, gradient):
-        weight = step.network.tensors[self.name]
-        by_weight, by_x = step.operations.line_back(self.saved, gradient, weight, self.stride)
+        ops, weight = step.operations, self.weight(step)
+        by_weight, by_x = ops.line_back(self.saved, gradient, weight, self.stride)
         step.found[self.name] = by_weight
         return [by_x]
 

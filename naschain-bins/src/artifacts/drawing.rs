@@ -44,7 +44,11 @@ pub(crate) fn network_svg<'n>(network: impl Into<NetworkRef<'n>>) -> String {
     let (width, height, body) = match network.into() {
         NetworkRef::Macro(architecture) => phases(architecture),
         NetworkRef::Micro(network) => cells::body(network),
-        _ => (460.0, 40.0, text(230.0, 24.0, "no picture of networks of this space", "text")),
+        _ => (
+            460.0,
+            40.0,
+            text(230.0, 24.0, "no picture of networks of this space", "text"),
+        ),
     };
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"><style>{STYLE}</style><defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerUnits=\"userSpaceOnUse\" markerWidth=\"9\" markerHeight=\"9\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs><rect class=\"back\" width=\"100%\" height=\"100%\"/>{body}</svg>\n"

@@ -109,7 +109,11 @@ fn cells_text(network: &MicroArchitecture) -> String {
         let places = (1..).zip(&network.cells);
         let places = places.filter(|(_, cell)| cell.is_reduction == is_reduction);
         let places: Vec<String> = places.map(|(place, _)| place.to_string()).collect();
-        text += &format!("{kind:<11} cells {}; the first: {}\n", places.join(", "), cell.block);
+        text += &format!(
+            "{kind:<11} cells {}; the first: {}\n",
+            places.join(", "),
+            cell.block
+        );
         for (number, sides) in (1..).zip(&cell.blocks) {
             let [one, other] = sides.map(|edge| side_text(&edge));
             text += &format!("  block {number:<3} {one} + {other}\n");

@@ -77,7 +77,9 @@ pub fn latency(args: &LatencyArgs) -> Result<String> {
     });
     let warning = match table.rank_correlation {
         enough if enough >= 0.95 => "",
-        _ => "the ranks are not reliable: measure again on an idle machine, or --measure more networks\n",
+        _ => {
+            "the ranks are not reliable: measure again on an idle machine, or --measure more networks\n"
+        }
     };
     Ok(format!(
         "measured {} of the {} space on {}: {least} to {most} us\n\
@@ -113,8 +115,12 @@ fn device(options: Options) -> String {
 /// The name of the processor, if the system says it.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("model name"));
-    let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let name = line
+        .and_then(|line| line.split_once(':'))
+        .map(|(_, name)| name.trim());
     name.unwrap_or(std::env::consts::ARCH).to_owned()
 }
 

@@ -68,7 +68,13 @@ struct Check {
 pub fn selftest(args: &SelftestArgs) -> Result<()> {
     args.device.device.check()?;
     if let Some(count) = args.random {
-        return synthetic_trainings(args.space, count, args.epochs, args.device.options(), args.json);
+        return synthetic_trainings(
+            args.space,
+            count,
+            args.epochs,
+            args.device.options(),
+            args.json,
+        );
     }
     let report = SelftestReport::new(args.device.options())?;
     if args.json {

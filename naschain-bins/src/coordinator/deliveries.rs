@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use naschain_consensus::Question;
-use naschain_core::{Network, Digest, Recipe};
+use naschain_core::{Digest, Network, Recipe};
 use naschain_train::{Checkpoint, Dataset, LinkedWeights, Options};
 use tokio::sync::Mutex;
 

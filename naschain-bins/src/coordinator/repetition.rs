@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
 use naschain_consensus::{RefereeTask, Ruling};
-use naschain_core::{Network, Digest, Recipe, StepState};
+use naschain_core::{Digest, Network, Recipe, StepState};
 use naschain_train::{
     Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, measure_accuracy, replay_step,
     state_at, train_until,

@@ -37,11 +37,7 @@ impl CheckpointFolder {
     }
 
     /// The name of a training's folder.
-    pub(crate) fn training(
-        architecture: &Network,
-        dataset: &Dataset,
-        recipe: &Recipe,
-    ) -> String {
+    pub(crate) fn training(architecture: &Network, dataset: &Dataset, recipe: &Recipe) -> String {
         Checkpoint::name(architecture, dataset, recipe)
     }
 

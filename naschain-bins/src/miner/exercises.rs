@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use naschain_consensus::Rule;
-use naschain_core::{Network, Augmentation, Digest, MacroSpace, Recipe};
+use naschain_core::{Augmentation, Digest, MacroSpace, Network, Recipe};
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::Row;
-use naschain_core::{Network, Digest, Recipe};
+use naschain_core::{Digest, Network, Recipe};
 use naschain_run::Job;
 use naschain_train::{Checkpoint, Dataset, Epoch, Error};
 use tokio::task::spawn_blocking;

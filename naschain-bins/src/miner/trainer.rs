@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::ensure;
-use naschain_core::{Network, Genome, Recipe};
+use naschain_core::{Genome, Network, Recipe};
 use naschain_train::{
     Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_until,
     training_memory_bytes,

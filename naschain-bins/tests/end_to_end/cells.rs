@@ -47,13 +47,20 @@ fn a_search_of_cells_ends_with_models_that_can_be_used() {
     let grouped = format!("{}-{}", &genome[..22], &genome[22..]);
     assert!(table.contains(&grouped), "{table}");
     let shown = printed(&["show", path, "--genome", &grouped]);
-    for part in ["stem: 3x3 convolution", "cell 1, block 1", "classifier: linear"] {
+    for part in [
+        "stem: 3x3 convolution",
+        "cell 1, block 1",
+        "classifier: linear",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let svg = read(run.join("models").join(genome).join("network.svg"));
     assert!(svg.contains("normal cell: 1") && svg.contains("reduction cell: 2, 3"));
     let inspected = printed(&["inspect", "--run", path, &grouped]);
-    assert!(inspected.contains("reduction   cells 2, 3; the first: 8x4x4"), "{inspected}");
+    assert!(
+        inspected.contains("reduction   cells 2, 3; the first: 8x4x4"),
+        "{inspected}"
+    );
     let onnx = dir.join("model.onnx");
     let out = onnx.to_str().unwrap();
     printed(&["export", path, "--genome", genome, "--out", out]);
@@ -98,7 +105,13 @@ fn sizes_of_the_other_space_are_refused() {
             "layers is 65; it must be a whole number from 1 to 64",
         ),
     ] {
-        let error = refused(genomaster().arg("search").args(flags).arg("--out").arg(&dir));
+        let error = refused(
+            genomaster()
+                .arg("search")
+                .args(flags)
+                .arg("--out")
+                .arg(&dir),
+        );
         assert!(error.contains(right), "{flags:?}: {error}");
     }
     std::fs::remove_dir_all(dir).unwrap();
@@ -116,5 +129,8 @@ fn networks_of_cells_are_measured_by_speed_and_selftest() {
         .output()
         .unwrap();
     let lines = text(&test.stdout);
-    assert!(test.status.success() && lines.lines().count() == 2, "{lines}");
+    assert!(
+        test.status.success() && lines.lines().count() == 2,
+        "{lines}"
+    );
 }

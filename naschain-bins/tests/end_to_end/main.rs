@@ -11,6 +11,7 @@ mod hosting;
 mod http;
 mod identity;
 mod independent;
+mod latency;
 mod leave;
 mod legacy;
 mod miner;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use naschain_bins::Client;
 use naschain_consensus::{Finding, MinerId, Question, Row};
-use naschain_core::{Network, Digest, Recipe, StepState};
+use naschain_core::{Digest, Network, Recipe, StepState};
 use naschain_run::{EndedJob, Job, JobReply, MinerQuestion, RunSpec};
 use naschain_train::{Dataset, LinkedWeights, Options, state_at, step_states, steps, train};
 use serde_json::Value;

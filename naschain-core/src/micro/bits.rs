@@ -57,7 +57,10 @@ impl MicroSpace {
             let (block, side) = (gene % self.cell_len() / 4 + 1, gene % 4 / 2 + 1);
             let what = ["operation", "input"][gene % 2];
             let of_bit = |bit: usize| {
-                format!("{cell} cell, block {block}, side {side}, {what}, bit {}", bit + 1)
+                format!(
+                    "{cell} cell, block {block}, side {side}, {what}, bit {}",
+                    bit + 1
+                )
             };
             names.extend((0..width(choices)).map(of_bit));
         }
@@ -72,7 +75,9 @@ impl MicroSpace {
         self.check(genes)?;
         let genes = genes.iter().zip(self.choices());
         let bits = genes.flat_map(|(gene, choices)| {
-            (0..width(choices)).rev().map(move |bit| gene >> bit & 1 == 1)
+            (0..width(choices))
+                .rev()
+                .map(move |bit| gene >> bit & 1 == 1)
         });
         Ok(Genome::from_bits(bits))
     }
@@ -102,7 +107,10 @@ mod tests {
         let names = space.bit_names();
         assert_eq!(names.len(), space.bit_len());
         assert_eq!(names[4], "normal cell, block 1, side 1, input, bit 1");
-        assert_eq!(names[62], "reduction cell, block 1, side 1, operation, bit 1");
+        assert_eq!(
+            names[62],
+            "reduction cell, block 1, side 1, operation, bit 1"
+        );
         for index in 0..200 {
             let mut stream = Stream::new(1, Purpose::User, 0, index);
             let genome = Genome::random(space.bit_len(), &mut stream);

@@ -80,10 +80,7 @@ impl Builder {
 
     fn edge(&mut self, name: &str, edge: &MicroEdge, map: usize, to: Shape) -> usize {
         let stride = edge.stride;
-        let mut pool = |operation| {
-            self.graph
-                .add(name.to_owned(), operation, vec![map], to)
-        };
+        let mut pool = |operation| self.graph.add(name.to_owned(), operation, vec![map], to);
         let (kernel, dilation, repeats) = match edge.operation {
             MicroOperation::MaxPool3 => return pool(LayerOperation::MaxPool { stride }),
             MicroOperation::AveragePool3 => return pool(LayerOperation::AveragePool { stride }),
@@ -157,7 +154,9 @@ impl Builder {
             halves.push(self.convolution(&name, [1, 1], [1, 1], small, half));
         }
         let both = format!("{name}.both");
-        let both = self.graph.add(both, LayerOperation::Concatenate, halves, to);
+        let both = self
+            .graph
+            .add(both, LayerOperation::Concatenate, halves, to);
         self.norm(&format!("{name}.norm"), both)
     }
 
@@ -185,9 +184,7 @@ impl Builder {
         }
         let shape = self.graph.shape(map);
         let name = format!("relu.{map}");
-        let relu = self
-            .graph
-            .add(name, LayerOperation::Relu, vec![map], shape);
+        let relu = self.graph.add(name, LayerOperation::Relu, vec![map], shape);
         self.relus.insert(map, relu);
         relu
     }

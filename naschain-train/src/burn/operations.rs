@@ -100,7 +100,8 @@ mod tests {
             );
             assert_eq!(costs.params as usize, number(&case["params"]), "{case}");
             let ours =
-                CpuNetwork::build((&architecture).into(), TensorSource::drawn(1), &Isa::best()).unwrap();
+                CpuNetwork::build((&architecture).into(), TensorSource::drawn(1), &Isa::best())
+                    .unwrap();
             let ours = ours.read();
             let trained = ours.parameters().map(|tensor| tensor.values.len());
             assert_eq!(trained.sum::<usize>(), number(&case["params"]), "{case}");

@@ -366,7 +366,11 @@ impl<const K: usize> Kernel for RowSums<'_, K> {
             // SAFETY: as above.
             unsafe {
                 let to = self.0.gradient.add(tap * V::LANES);
-                let sum = if self.0.add { V::read(to).add(sum) } else { sum };
+                let sum = if self.0.add {
+                    V::read(to).add(sum)
+                } else {
+                    sum
+                };
                 sum.write(to);
             }
         }

@@ -48,7 +48,11 @@ impl Kernel for ReluBackward<'_> {
         let pairs = pairs.zip(self.dout.chunks_exact(V::LANES));
         for ((x, dout), dx) in pairs.zip(self.dx.chunks_exact_mut(V::LANES)) {
             let part = V::load(dout).where_greater(V::load(x), zero, zero);
-            let part = if self.add { V::load(dx).add(part) } else { part };
+            let part = if self.add {
+                V::load(dx).add(part)
+            } else {
+                part
+            };
             part.store(dx);
         }
     }

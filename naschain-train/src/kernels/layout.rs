@@ -68,9 +68,9 @@ pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usiz
 
 /// From `[out, in, taps]` to `[block][tap][in][lane]`.
 pub(crate) fn pack_taps(weights: &[f32], inputs: usize, taps: usize, lanes: usize) -> Vec<f32> {
-    let by_tap = weights.chunks_exact(inputs * taps).flat_map(|row| {
-        (0..taps).flat_map(move |tap| row[tap..].iter().step_by(taps).copied())
-    });
+    let by_tap = weights
+        .chunks_exact(inputs * taps)
+        .flat_map(|row| (0..taps).flat_map(move |tap| row[tap..].iter().step_by(taps).copied()));
     pack1(&by_tap.collect::<Vec<f32>>(), inputs * taps, lanes)
 }
 

@@ -109,13 +109,17 @@ pub(crate) struct Channels {
 impl Channels {
     /// Copies them; with `add` it adds.
     pub(crate) fn copy(&self, x: &[f32], out: &mut [f32], add: bool) {
-        let image = |[channels, lanes, _]: [usize; 3]| channels.next_multiple_of(lanes) * self.pixels;
+        let image =
+            |[channels, lanes, _]: [usize; 3]| channels.next_multiple_of(lanes) * self.pixels;
         let images = x.chunks_exact(image(self.from));
         for (x, out) in images.zip(out.chunks_exact_mut(image(self.to))) {
             for channel in 0..self.count {
                 let place = |[_, lanes, first]: [usize; 3]| {
                     let channel = first + channel;
-                    [channel / lanes * self.pixels * lanes + channel % lanes, lanes]
+                    [
+                        channel / lanes * self.pixels * lanes + channel % lanes,
+                        lanes,
+                    ]
                 };
                 let ([from, from_lanes], [to, to_lanes]) = (place(self.from), place(self.to));
                 for pixel in 0..self.pixels {

@@ -295,36 +295,19 @@ pub(crate) fn relu(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
-/// The backward pass of batch norm and ReLU for one channel, `z` and `dy` with one plane per image:
-/// the gradients with respect to `z`, the weight and the bias.
+/// The backward pass of batch norm for one channel, `z` and `dy` with one plane per image: the gradients
+/// with respect to `z`, the weight and the bias. `relu` is the bias if ReLU follows.
 pub(crate) fn norm_backward(
     z: &[&[f32]],
     dy: &[&[f32]],
     channel: Channel,
-    bias: f32,
+    relu: Option<f32>,
 ) -> (Vec<Vec<f32>>, f32, f32) {
+    let is_open = |z: f32| relu.is_none_or(|bias| affine(z, channel, bias) > 0.0);
     let g = |image: usize, p: usize| {
-        let open = affine(z[image][p], channel, bias) > 0.0;
+        let open = is_open(z[image][p]);
         if open { dy[image][p] } else { 0.0 }
     };
-    backward_of(z, channel, g)
-}
-
-/// The same without ReLU.
-pub(crate) fn plain_norm_backward(
-    z: &[&[f32]],
-    dy: &[&[f32]],
-    channel: Channel,
-) -> (Vec<Vec<f32>>, f32, f32) {
-    backward_of(z, channel, |image, p| dy[image][p])
-}
-
-/// The backward pass of batch norm, where `g` is the gradient of an image's pixel.
-fn backward_of(
-    z: &[&[f32]],
-    channel: Channel,
-    g: impl Fn(usize, usize) -> f32,
-) -> (Vec<Vec<f32>>, f32, f32) {
     let pixels = z[0].len();
     let images = 0..z.len();
     let gradients = images

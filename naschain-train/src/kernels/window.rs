@@ -148,8 +148,7 @@ impl Kernel for MeanWindows<'_> {
                 for place in places {
                     sum = sum.add(V::load(&x[*place..]));
                 }
-                sum.div(V::splat(places.len() as f32))
-                    .store(&mut out[to..]);
+                sum.div(V::splat(places.len() as f32)).store(&mut out[to..]);
             });
         }
     }

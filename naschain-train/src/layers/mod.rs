@@ -6,6 +6,7 @@
 
 mod backward;
 mod block;
+mod convolution_backward;
 mod forward;
 pub(crate) mod plan;
 #[cfg(test)]

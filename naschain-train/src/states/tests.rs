@@ -107,7 +107,8 @@ impl Small {
         let split = Split::draw(&self.dataset, recipe).unwrap();
         let normalisation = Normalisation::new(&self.dataset);
         let source = TensorSource::drawn(recipe.seed);
-        let mut network = CpuNetwork::build((&self.architecture).into(), source, &Isa::best()).unwrap();
+        let mut network =
+            CpuNetwork::build((&self.architecture).into(), source, &Isa::best()).unwrap();
         network.start_training(&[]);
         let images = &self.dataset.train;
         let each = recipe.train_images.div_ceil(recipe.batch_size);

@@ -39,7 +39,8 @@ pub(super) fn body(network: &MicroArchitecture) -> (f64, f64, String) {
         network.cells.len(),
         network.classes
     );
-    let note = "input 0 is the output of the cell before the last one, input 1 that of the last one";
+    let note =
+        "input 0 is the output of the cell before the last one, input 1 that of the last one";
     drawn += &text(width / 2.0, 26.0, &stem, "text");
     drawn += &text(width / 2.0, 48.0, note, "text small");
     (width, lowest + SPACE, drawn)
@@ -63,7 +64,12 @@ fn panel(cells: &[(usize, &MicroCell)], left: f64, height: f64) -> String {
         let class = ["node", "end"][usize::from(is_output)];
         let title = format!("block {}: {}", block + 1, shown(cell.block));
         drawn += &rect((middle, y), BLOCK, class, &title);
-        drawn += &text(middle, y + 4.0, &format!("block {}", block + 1), "text small");
+        drawn += &text(
+            middle,
+            y + 4.0,
+            &format!("block {}", block + 1),
+            "text small",
+        );
     }
     let outputs: Vec<String> = cell.outputs.iter().map(|n| (n - 1).to_string()).collect();
     let output = format!(

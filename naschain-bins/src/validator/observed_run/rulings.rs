@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use naschain_consensus::{RefereeTask, Ruling};
-use naschain_core::{Network, Digest, Recipe};
+use naschain_core::{Digest, Network, Recipe};
 use naschain_run::RecordedRuling;
 use naschain_train::{Dataset, Options};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! Whole training steps of networks of the micro space, compared bit for bit with plain loops, with
 //! every instruction set and several numbers of threads.
 
+mod backward;
 mod network;
 mod plain;
 
@@ -30,10 +31,16 @@ fn networks() -> Vec<MicroArchitecture> {
     let again = [0, 0, 1, 1, 2, 2, 3, 0, 4, 3, 5, 2, 6, 1, 7, 0, 8, 5, 2, 1];
     let one = [3, 1, 3, 1, 2, 2, 0, 1];
     let mut networks = vec![
-        space(5, 3, "3x8x12", 6).decode(&[all, again].concat()).unwrap(),
-        space(5, 3, "1x8x8", 16).decode(&[again, all].concat()).unwrap(),
+        space(5, 3, "3x8x12", 6)
+            .decode(&[all, again].concat())
+            .unwrap(),
+        space(5, 3, "1x8x8", 16)
+            .decode(&[again, all].concat())
+            .unwrap(),
         // Input 0 is never read, and the output of every second cell is.
-        space(2, 4, "2x12x8", 5).decode(&[one, one].concat()).unwrap(),
+        space(2, 4, "2x12x8", 5)
+            .decode(&[one, one].concat())
+            .unwrap(),
     ];
     for index in 0..3 {
         let space = space(3, 4, "3x12x12", 8);

@@ -25,7 +25,12 @@ impl Kernel {
     }
 
     /// The pixel that a tap reads for an output pixel, if it is inside.
-    fn pixel(&self, [row, column]: [usize; 2], tap: [usize; 2], x: TensorShape) -> Option<[usize; 2]> {
+    fn pixel(
+        &self,
+        [row, column]: [usize; 2],
+        tap: [usize; 2],
+        x: TensorShape,
+    ) -> Option<[usize; 2]> {
         let row = self.place(0, row, tap[0], x.height)?;
         Some([row, self.place(1, column, tap[1], x.width)?])
     }
@@ -41,7 +46,13 @@ fn each(shape: TensorShape, mut f: impl FnMut(usize, usize, usize, [usize; 2])) 
 }
 
 /// A convolution of all channels, summed over tap, channel.
-pub(super) fn dense(x: &[f32], from: TensorShape, w: &[f32], to: TensorShape, k: Kernel) -> Vec<f32> {
+pub(super) fn dense(
+    x: &[f32],
+    from: TensorShape,
+    w: &[f32],
+    to: TensorShape,
+    k: Kernel,
+) -> Vec<f32> {
     let count = k.size[0] * k.size[1];
     let mut z = vec![0.0f32; to.len()];
     each(to, |index, image, o, pixel| {
