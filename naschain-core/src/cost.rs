@@ -32,6 +32,18 @@ pub struct Layer {
     pub costs: Costs,
 }
 
+impl Layer {
+    /// A layer of this kind, with its parameters and FLOPs.
+    pub(crate) fn new(place: &str, kind: &str, output: Shape, costs: [usize; 2]) -> Layer {
+        let [params, flops] = costs.map(|cost| cost as u64);
+        Layer {
+            name: format!("{place}: {kind}"),
+            output,
+            costs: Costs { params, flops },
+        }
+    }
+}
+
 impl Architecture {
     /// Counts parameters and FLOPs.
     ///

@@ -1,7 +1,7 @@
 //! A network as a list of layers: what the spaces other than the macro space decode to for training and
 //! export.
 
-use crate::Shape;
+use crate::{Layer, Shape};
 
 /// A network as a list of layers, in the order of a forward pass.
 ///
@@ -117,6 +117,96 @@ impl LayerGraph {
             None => self.input,
             Some(layer) => self.layers[layer].output,
         }
+    }
+
+    /// For each map whether the output depends on it: a cell may leave one of its inputs unread.
+    pub fn used_maps(&self) -> Vec<bool> {
+        let mut used = vec![false; self.layers.len() + 1];
+        for map in &self.outputs {
+            used[*map] = true;
+        }
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            if used[index + 1] {
+                for map in &layer.inputs {
+                    used[*map] = true;
+                }
+            }
+        }
+        used
+    }
+
+    /// The layers that are computed for the output, with their own costs: without those that it does not
+    /// depend on, with sums and copies, and with one ReLU for several readers. The costs of a network in
+    /// the sense of [`Costs`](crate::Costs) count otherwise, as NSGA-Net does.
+    pub fn computed_layers(&self) -> Vec<Layer> {
+        let used = self.used_maps();
+        let of_layers = self.layers.iter().zip(&used[1..]);
+        let of_layers = of_layers.filter(|(_, used)| **used);
+        let mut layers: Vec<Layer> = of_layers.map(|(layer, _)| self.layer(layer)).collect();
+        let mut features = 0;
+        for map in &self.outputs {
+            let from = self.shape(*map);
+            features += from.channels;
+            let output = Shape {
+                height: 1,
+                width: 1,
+                ..from
+            };
+            let costs = [0, from.len()];
+            layers.push(Layer::new(
+                "classifier",
+                "global average pooling",
+                output,
+                costs,
+            ));
+        }
+        let output = Shape {
+            channels: self.classes,
+            height: 1,
+            width: 1,
+        };
+        let weights = features * self.classes;
+        let costs = [weights + self.classes, weights];
+        layers.push(Layer::new("classifier", "linear", output, costs));
+        layers
+    }
+
+    fn layer(&self, layer: &GraphLayer) -> Layer {
+        let output = layer.output;
+        let read: usize = layer
+            .inputs
+            .iter()
+            .map(|map| self.shape(*map).channels)
+            .sum();
+        let inputs: usize = layer.inputs.iter().map(|map| self.shape(*map).len()).sum();
+        let (kind, costs) = match layer.operation {
+            LayerOperation::Convolution { kernel, .. } => {
+                let weights = read * output.channels * kernel[0] * kernel[1];
+                let kind = format!("{}x{} convolution", kernel[0], kernel[1]);
+                (kind, [weights, weights * output.height * output.width])
+            }
+            LayerOperation::Depthwise {
+                kernel, dilation, ..
+            } => {
+                let dilated = ["", "dilated "][usize::from(dilation > 1)];
+                let kind = format!("{kernel}x{kernel} {dilated}depthwise convolution");
+                let area = kernel * kernel;
+                (kind, [area * output.channels, area * output.len()])
+            }
+            LayerOperation::BatchNorm => {
+                let costs = [2 * output.channels, 2 * output.len()];
+                ("batch norm".to_owned(), costs)
+            }
+            LayerOperation::Relu => ("ReLU".to_owned(), [0, output.len()]),
+            LayerOperation::MaxPool { .. } => ("3x3 max pooling".to_owned(), [0, inputs]),
+            LayerOperation::AveragePool { .. } => ("3x3 average pooling".to_owned(), [0, inputs]),
+            LayerOperation::Subsample { .. } => {
+                ("every second pixel".to_owned(), [0, output.len()])
+            }
+            LayerOperation::Concatenate => ("concatenation".to_owned(), [0, output.len()]),
+            LayerOperation::Add { .. } => ("sum".to_owned(), [0, output.len()]),
+        };
+        Layer::new(&layer.name, &kind, output, costs)
     }
 
     /// Adds a layer and returns the number of its output.

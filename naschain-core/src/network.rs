@@ -113,6 +113,23 @@ impl NetworkRef<'_> {
     }
 }
 
+impl NetworkRef<'_> {
+    /// The layers that are computed for the output, with what each of them costs by itself. In the macro
+    /// space they are [`NetworkRef::layers`]; see also [`LayerGraph::computed_layers`].
+    ///
+    /// # Errors
+    /// As [`NetworkRef::costs`].
+    ///
+    /// [`LayerGraph::computed_layers`]: crate::LayerGraph::computed_layers
+    pub fn computed_layers(self) -> Result<Vec<Layer>, Error> {
+        self.costs()?;
+        match self {
+            NetworkRef::Macro(network) => network.layers(),
+            NetworkRef::Micro(network) => Ok(network.graph().computed_layers()),
+        }
+    }
+}
+
 impl Network {
     /// The network, borrowed.
     pub fn view(&self) -> NetworkRef<'_> {

@@ -67,7 +67,9 @@ impl LatencyTable {
     where
         for<'n> &'n N: Into<NetworkRef<'n>>,
     {
-        let layers = measured.iter().map(|(network, _)| network.into().layers());
+        let layers = measured
+            .iter()
+            .map(|(network, _)| network.into().computed_layers());
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let nanoseconds: Vec<u64> = measured.iter().map(|(_, latency)| *latency).collect();
         let (base, rows, rank_correlation) = latency_fit::fit(&layers, &nanoseconds)?;
@@ -87,7 +89,7 @@ impl LatencyTable {
     /// [`Error::Core`] where the costs of the network cannot be counted, and [`Error::UnknownLayer`] for a
     /// layer whose kind the table does not have.
     pub fn latency_us<'n>(&self, network: impl Into<NetworkRef<'n>>) -> Result<u64, Error> {
-        let layers = network.into().layers()?;
+        let layers = network.into().computed_layers()?;
         predicted_us(self.base_picoseconds, &self.layers, &layers)
     }
 

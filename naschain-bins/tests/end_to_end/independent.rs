@@ -11,7 +11,10 @@ use serde_json::Value;
 /// Together they cover no phase (6) to three, colours, label smoothing, warm-up, momentum with and
 /// without Nesterov's, batches of several blocks, clipped gradients, feature maps with several readers
 /// under drop-path (19), and a first convolution that is not applied (36).
-const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
+const PHASES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
+/// In the micro space they cover every operation with both strides, layers that nobody reads, ReLU that is
+/// shared, and drop-path over sums of which some are left out.
+const CELLS: [u64; 5] = [1, 4, 11, 15, 17];
 
 /// Python of python/install or of the system; `None` if NumPy is missing.
 fn python(root: &Path) -> Option<PathBuf> {
@@ -33,7 +36,7 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     let library = dir.join("operations.so");
     let mut cc = Command::new("cc");
     cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
-    cc.args(["operations.c", "loss.c", "update.c", "-lm", "-o"]);
+    cc.args(["operations.c", "cells.c", "loss.c", "update.c", "-lm", "-o"]);
     let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
         skipped("no C compiler named cc");
         return None;
@@ -43,10 +46,11 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
 }
 
 /// The miner's digests by index.
-fn miners_digests() -> BTreeMap<u64, String> {
-    let count = INDICES.iter().max().unwrap() + 1;
+fn miners_digests(space: &str, indices: &[u64]) -> BTreeMap<u64, String> {
+    let count = indices.iter().max().unwrap() + 1;
     let mut miner = crate::programs::miner();
     miner.args(["selftest", "--json", &format!("--random={count}")]);
+    miner.args(["--space", space]);
     let found = succeeded(miner.output().unwrap());
     let found = found.lines().map(|line| {
         let found: Value = serde_json::from_str(line).unwrap();
@@ -66,17 +70,23 @@ fn an_independent_implementation_produces_the_same_digests() {
     let Some(library) = operations(&sources, &dir) else {
         return;
     };
-    let mut training = Command::new(python);
-    training
-        .arg("-B") // no compiled files among the sources
-        .arg(sources.join("training.py"))
-        .arg("--operations")
-        .arg(library)
-        .args(["--genomaster", env!("CARGO_BIN_EXE_genomaster")])
-        .args(INDICES.map(|index| index.to_string()));
-    let independent = succeeded(training.output().unwrap());
-    let miners = miners_digests();
-    let miners = INDICES.map(|index| format!("{} {index}", miners[&index]));
-    assert_eq!(independent.lines().collect::<Vec<_>>(), miners);
+    for (space, indices) in [("macro", &PHASES[..]), ("micro", &CELLS)] {
+        let mut training = Command::new(&python);
+        training
+            .arg("-B") // no compiled files among the sources
+            .arg(sources.join("training.py"))
+            .arg("--operations")
+            .arg(&library)
+            .args(["--genomaster", env!("CARGO_BIN_EXE_genomaster")])
+            .args(["--space", space])
+            .args(indices.iter().map(u64::to_string));
+        let independent = succeeded(training.output().unwrap());
+        let miners = miners_digests(space, indices);
+        let miners = indices
+            .iter()
+            .map(|index| format!("{} {index}", miners[index]));
+        let miners: Vec<String> = miners.collect();
+        assert_eq!(independent.lines().collect::<Vec<_>>(), miners, "{space}");
+    }
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -70,3 +70,23 @@ fn the_order_of_a_blocks_sides_does_not_matter() {
     let costs = |genes: &[u8]| space.decode(genes).unwrap().costs().unwrap();
     assert_eq!(costs(&genes), costs(&canonical));
 }
+
+#[test]
+fn computed_layers_leave_out_what_nobody_reads() {
+    // Both sides of the only block read input 1: what is done to input 0 is counted, but not computed.
+    let space = space(1, 3, "1x8x8");
+    let network = space.decode(&[3, 1, 3, 1].repeat(2)).unwrap();
+    let graph = network.graph();
+    assert!(graph.used_maps().contains(&false));
+    let computed = graph.computed_layers();
+    let sum = |of: &[crate::Layer]| of.iter().map(|layer| layer.costs.params).sum::<u64>();
+    assert!(sum(&computed) < network.costs().unwrap().params);
+    assert!(
+        computed
+            .iter()
+            .all(|layer| !layer.name.contains("inputs.0"))
+    );
+    let kinds = ["stem.convolution: 3x3 convolution", "classifier: linear"];
+    assert_eq!(computed[0].name, kinds[0]);
+    assert_eq!(computed.last().unwrap().name, kinds[1]);
+}

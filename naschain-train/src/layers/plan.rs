@@ -66,7 +66,7 @@ pub(crate) struct Wiring {
 impl Wiring {
     /// The layers that the output of a network depends on, with maps of so many lanes.
     pub(crate) fn new(graph: &LayerGraph, lanes: &dyn Fn(usize) -> usize) -> Wiring {
-        let used = used_maps(graph);
+        let used = graph.used_maps();
         let (mut layers, mut paths) = (Vec::new(), 0);
         for (index, layer) in graph.layers.iter().enumerate() {
             if !used[index + 1] {
@@ -251,22 +251,6 @@ impl LayersPlan {
         place(&mut self.linear, features);
         self.backward = next;
     }
-}
-
-/// Which maps the output of a network depends on.
-fn used_maps(graph: &LayerGraph) -> Vec<bool> {
-    let mut used = vec![false; graph.layers.len() + 1];
-    for map in &graph.outputs {
-        used[*map] = true;
-    }
-    for (index, layer) in graph.layers.iter().enumerate().rev() {
-        if used[index + 1] {
-            for map in &layer.inputs {
-                used[*map] = true;
-            }
-        }
-    }
-    used
 }
 
 fn dims(shape: Shape, lanes: &dyn Fn(usize) -> usize) -> MapDims {

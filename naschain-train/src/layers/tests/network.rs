@@ -28,19 +28,12 @@ impl PlainNetwork {
         let tensors = weights.tensors.iter();
         let tensors = tensors.map(|tensor| (tensor.name.clone(), tensor.values.clone()));
         let names = weights.parameters().map(|tensor| tensor.name.clone());
-        let mut used = vec![false; graph.layers.len() + 1];
-        graph.outputs.iter().for_each(|map| used[*map] = true);
-        for (index, layer) in graph.layers.iter().enumerate().rev() {
-            if used[index + 1] {
-                layer.inputs.iter().for_each(|map| used[*map] = true);
-            }
-        }
         PlainNetwork {
             names: names.collect(),
             tensors: tensors.collect(),
             velocities: BTreeMap::new(),
+            used: graph.used_maps(),
             graph,
-            used,
         }
     }
 
