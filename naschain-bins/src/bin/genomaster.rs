@@ -3,13 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use naschain_bins::programs::{
-    AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, LatencyArgs, ManArgs,
-    PredictArgs, ProgramArgs, RemoteCommand, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SEARCH_LOG,
-    SERVE_EXAMPLES, SearchArgs, ServeArgs, ShowArgs, UpdateArgs, compare, completions, export,
-    help, inspect, latency, man, parse, predict, print, retrain, run, run_audit, run_remote, runs,
-    search, serve, show, update,
-};
+use naschain_bins::programs::*;
 
 /// Neural architecture search among mutually untrusting parties
 #[derive(Parser)]

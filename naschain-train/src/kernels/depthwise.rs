@@ -38,7 +38,7 @@ impl DepthwiseSizes {
         (self.width - 1) / self.stride + 1
     }
 
-    fn blocks(&self) -> usize {
+    pub(super) fn blocks(&self) -> usize {
         self.channels.div_ceil(self.lanes)
     }
 
@@ -47,7 +47,7 @@ impl DepthwiseSizes {
     }
 
     /// Elements of one plane of the input and of the output.
-    fn planes(&self) -> [usize; 2] {
+    pub(super) fn planes(&self) -> [usize; 2] {
         [
             self.height * self.width * self.lanes,
             self.out_height() * self.out_width() * self.lanes,
@@ -55,11 +55,11 @@ impl DepthwiseSizes {
     }
 
     /// Weights of one block of channels.
-    fn block_weights(&self) -> usize {
+    pub(super) fn block_weights(&self) -> usize {
         self.kernel * self.kernel * self.lanes
     }
 
-    fn check(&self, x: usize, weights: usize, out: usize) {
+    pub(super) fn check(&self, x: usize, weights: usize, out: usize) {
         let [input, output] = self.planes();
         let blocks = self.blocks();
         assert!(x >= self.images * blocks * input);
@@ -67,8 +67,8 @@ impl DepthwiseSizes {
         assert!(out >= self.images * blocks * output);
     }
 
-    /// The taps of an output row or column that are inside an image of `size` rows or columns.
-    fn taps(&self, at: usize, size: usize) -> Range<usize> {
+    /// The taps of an output row or column that are inside `size` rows or columns.
+    pub(super) fn taps(&self, at: usize, size: usize) -> Range<usize> {
         let (first, padding) = (at * self.stride, self.padding());
         let begin = padding.saturating_sub(first).div_ceil(self.dilation);
         let end = (size + padding - first).div_ceil(self.dilation);
@@ -76,7 +76,7 @@ impl DepthwiseSizes {
     }
 
     /// The output columns all of whose taps are inside the image.
-    fn inner(&self) -> Range<usize> {
+    pub(super) fn inner(&self) -> Range<usize> {
         let reach = self.dilation * (self.kernel - 1);
         let begin = self.padding().div_ceil(self.stride);
         // `column * stride - padding + reach` must be below the width.
@@ -86,7 +86,7 @@ impl DepthwiseSizes {
     }
 
     /// The row or column of a tap.
-    fn tap(&self, at: usize, tap: usize) -> usize {
+    pub(super) fn tap(&self, at: usize, tap: usize) -> usize {
         at * self.stride + tap * self.dilation - self.padding()
     }
 }
@@ -190,13 +190,23 @@ impl DepthwiseTile<'_> {
                 }
             }
         }
-        for (pixel, sum) in sums.into_iter().enumerate() {
-            // SAFETY: as above.
-            unsafe {
-                let to = self.out.add(pixel * V::LANES);
-                let sum = if self.add { V::read(to).add(sum) } else { sum };
-                sum.write(to);
-            }
+        // SAFETY: as above.
+        unsafe { write_sums(sums, self.out, self.add) }
+    }
+}
+
+/// Writes adjacent vectors, or adds them to what is there.
+///
+/// # Safety
+/// `N` vectors must be readable and writable at `to`.
+#[inline(always)]
+pub(super) unsafe fn write_sums<V: Vector, const N: usize>(sums: [V; N], to: *mut f32, add: bool) {
+    for (index, sum) in sums.into_iter().enumerate() {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let to = to.add(index * V::LANES);
+            let sum = if add { V::read(to).add(sum) } else { sum };
+            sum.write(to);
         }
     }
 }
@@ -265,140 +275,6 @@ impl Kernel for DepthwiseInput<'_> {
                 }
                 let sum = if self.add { V::load(dx).add(sum) } else { sum };
                 sum.store(dx);
-            }
-        }
-    }
-}
-
-/// The gradient of [`Depthwise`] with respect to its weights, over the images of one chunk: `gradient = Σ
-/// x · dz` or `gradient += Σ x · dz`. Every sum runs over image, row, column of the output.
-pub(crate) struct DepthwiseWeights<'a> {
-    pub(crate) sizes: DepthwiseSizes,
-    pub(crate) x: &'a [f32],
-    pub(crate) dz: &'a [f32],
-    pub(crate) gradient: &'a mut [f32],
-    pub(crate) add: bool,
-}
-
-impl DepthwiseWeights<'_> {
-    pub(crate) fn run_on(self, isa: Isa) {
-        isa.run(self.sizes.lanes, self);
-    }
-}
-
-impl Kernel for DepthwiseWeights<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let sizes = self.sizes;
-        sizes.check(self.x.len(), self.gradient.len(), self.dz.len());
-        assert_eq!(sizes.lanes, V::LANES);
-        for block in 0..sizes.blocks() {
-            for kernel_row in 0..sizes.kernel {
-                let row = KernelRow {
-                    sizes: &sizes,
-                    x: self.x.as_ptr(),
-                    dz: self.dz.as_ptr(),
-                    gradient: self.gradient[block * sizes.block_weights()..]
-                        [kernel_row * sizes.kernel * V::LANES..]
-                        .as_mut_ptr(),
-                    block,
-                    kernel_row,
-                    add: self.add,
-                };
-                match sizes.kernel {
-                    3 => V::enter(RowSums::<3>(row)),
-                    5 => V::enter(RowSums::<5>(row)),
-                    _ => V::enter(RowSums::<7>(row)),
-                }
-            }
-        }
-    }
-}
-
-/// One row of the kernels of a block of channels.
-struct KernelRow<'a> {
-    sizes: &'a DepthwiseSizes,
-    x: *const f32,
-    dz: *const f32,
-    gradient: *mut f32,
-    block: usize,
-    kernel_row: usize,
-    add: bool,
-}
-
-/// The sums of the `K` weights of a row.
-struct RowSums<'a, const K: usize>(KernelRow<'a>);
-
-impl<const K: usize> Kernel for RowSums<'_, K> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let KernelRow { sizes, .. } = self.0;
-        assert_eq!(sizes.kernel, K);
-        let mut sums = [V::splat(0.0); K];
-        let [input, output] = sizes.planes();
-        let inner = sizes.inner();
-        for image in 0..sizes.images {
-            let plane = image * sizes.blocks() + self.0.block;
-            for row in 0..sizes.out_height() {
-                if !sizes.taps(row, sizes.height).contains(&self.0.kernel_row) {
-                    continue;
-                }
-                let x = sizes.tap(row, self.0.kernel_row) * sizes.width * V::LANES + plane * input;
-                let dz = row * sizes.out_width() * V::LANES + plane * output;
-                // SAFETY: the slices are as large as `sizes` requires (`DepthwiseSizes::check`), and only
-                // taps inside the image are read.
-                unsafe {
-                    let (x, dz) = (self.0.x.add(x), self.0.dz.add(dz));
-                    self.edge(&mut sums, x, dz, 0..inner.start);
-                    let step = sizes.dilation * V::LANES;
-                    for column in inner.clone() {
-                        let gradient = V::read(dz.add(column * V::LANES));
-                        let x = x.add(sizes.tap(column, 0) * V::LANES);
-                        for (tap, sum) in sums.iter_mut().enumerate() {
-                            *sum = V::read(x.add(tap * step)).fma(gradient, *sum);
-                        }
-                    }
-                    self.edge(&mut sums, x, dz, inner.end..sizes.out_width());
-                }
-            }
-        }
-        for (tap, sum) in sums.into_iter().enumerate() {
-            // SAFETY: as above.
-            unsafe {
-                let to = self.0.gradient.add(tap * V::LANES);
-                let sum = if self.0.add {
-                    V::read(to).add(sum)
-                } else {
-                    sum
-                };
-                sum.write(to);
-            }
-        }
-    }
-}
-
-impl<const K: usize> RowSums<'_, K> {
-    /// Adds the products of columns near an edge of the image.
-    ///
-    /// # Safety
-    /// `x` and `dz` must point to the beginnings of rows of an image and its gradient.
-    #[inline(always)]
-    unsafe fn edge<V: Vector>(
-        &self,
-        sums: &mut [V; K],
-        x: *const f32,
-        dz: *const f32,
-        columns: Range<usize>,
-    ) {
-        let sizes = self.0.sizes;
-        for column in columns {
-            // SAFETY: the column is one of the output, and `taps` are inside the image.
-            let gradient = unsafe { V::read(dz.add(column * V::LANES)) };
-            for tap in sizes.taps(column, sizes.width) {
-                let at = sizes.tap(column, tap) * V::LANES;
-                // SAFETY: as above.
-                let x = unsafe { V::read(x.add(at)) };
-                sums[tap] = x.fma(gradient, sums[tap]);
             }
         }
     }

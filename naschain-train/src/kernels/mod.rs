@@ -9,6 +9,7 @@ pub(crate) mod conv3;
 mod conv3_tile;
 pub(crate) mod conv3_weights;
 pub(crate) mod depthwise;
+pub(crate) mod depthwise_weights;
 pub(crate) mod elementwise;
 pub(crate) mod fold;
 pub(crate) mod layout;

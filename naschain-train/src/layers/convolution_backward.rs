@@ -7,7 +7,8 @@ use crate::cpu::block::{chunks, part, part_mut};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3_weights::Conv3Weights;
-use crate::kernels::depthwise::{DepthwiseInput, DepthwiseWeights};
+use crate::kernels::depthwise::DepthwiseInput;
+use crate::kernels::depthwise_weights::DepthwiseWeights;
 use crate::kernels::rearrange::{SelectBackward, Selection};
 use crate::plan::{MapDims, Weight};
 

@@ -3,7 +3,7 @@
 
 use naschain_core::{MicroArchitecture, MicroCell, MicroEdge};
 
-use super::{line, rect, shown, text};
+use crate::artifacts::drawing::marks::{line, rect, shown, text};
 
 /// Size of a cell's panel, without its rows.
 const PANEL: (f64, f64) = (470.0, 78.0);

@@ -99,11 +99,8 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
         })
         .filter(|(_, names)| !names.is_empty())
         .collect();
-    let title = if front.is_empty() && !results.front.is_empty() {
-        format!("{title}; none better than guessing")
-    } else {
-        title.to_owned()
-    };
+    let none = front.is_empty() && !results.front.is_empty();
+    let title = [title, "; none better than guessing"][..1 + usize::from(none)].concat();
     // A legend does not explain what is not there.
     let series: Vec<Series> = series
         .into_iter()
