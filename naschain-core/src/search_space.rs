@@ -206,6 +206,27 @@ impl SearchSpace {
         }
     }
 
+    /// Networks of which one is about the largest of the space, in parameters and in feature maps together:
+    /// what the memory of a training is bounded by.
+    ///
+    /// # Errors
+    /// As [`SearchSpace::validate`].
+    pub fn largest_networks(&self) -> Result<Vec<Network>, Error> {
+        match self {
+            SearchSpace::Macro(space) => {
+                let ones = std::iter::repeat_n(true, space.genome_len());
+                Ok(vec![Network::Macro(
+                    space.decode(&Genome::from_bits(ones))?,
+                )])
+            }
+            SearchSpace::Micro(space) => {
+                let all = space.largest_genes().into_iter();
+                let networks = all.map(|genes| Ok(Network::Micro(space.decode(&genes)?)));
+                networks.collect()
+            }
+        }
+    }
+
     /// Returns a random genome.
     ///
     /// # Errors

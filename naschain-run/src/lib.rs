@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auditor;
+mod differences;
 mod ended_job;
 mod epochs;
 mod equivocation;
@@ -29,6 +30,7 @@ mod spec;
 mod state;
 
 pub use auditor::{Auditor, Fault, RecordedRuling};
+pub use differences::Difference;
 pub use ended_job::{EndedJob, FrontMember};
 pub use epochs::{EpochWeights, JudgedJob, epochs};
 pub use equivocation::{Equivocation, NoEquivocation, SignedHead};
@@ -61,5 +63,5 @@ pub use scoring::{
 };
 pub use secret::{RunSecret, seeded_recipe};
 pub use signed_requests::{SignedRequests, Use};
-pub use spec::{DataSpec, Difference, RunSpec, objectives};
+pub use spec::{DataSpec, RunSpec, objectives};
 pub use state::RunState;

@@ -1,6 +1,6 @@
 //! `run.json`: everything needed to repeat a run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use naschain_consensus::{Rule, Rules};
 use naschain_core::{Costs, Digest, Genome, Measurement, Recipe, SearchSpace};
@@ -65,18 +65,6 @@ const REQUEST_VERSION: u32 = 2;
 /// bits, its first generation takes about 70 MiB and ten seconds.
 const MAX_RECEIVED_POPULATION: usize = 20_000;
 
-/// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 8] = [
-    "checks_costs",
-    "collects_models",
-    "request_version",
-    "rules.referee",
-    "rules.reputation",
-    "rules.reputation.version",
-    "rules.silent_uids",
-    "search.surrogate",
-];
-
 fn first_version() -> u32 {
     1
 }
@@ -104,17 +92,6 @@ impl DataSpec {
             digest,
         }
     }
-}
-
-/// A value in which two specifications differ.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
-    /// Its place in `run.json`, such as `search.population`.
-    pub name: String,
-    /// The value of the run.
-    pub current: serde_json::Value,
-    /// The value of the other specification.
-    pub requested: serde_json::Value,
 }
 
 /// The objectives of a run without a table of latencies, in this order.
@@ -349,15 +326,6 @@ impl RunSpec {
     pub fn request_rules(&self) -> RequestRules {
         RequestRules::new(self.digest(), self.request_version >= 2)
     }
-
-    /// The values in which `other` differs from this specification; empty where they are equal. A
-    /// setting that is newer than this run is not compared: the run goes on without it.
-    pub fn differences(&self, other: &RunSpec) -> Vec<Difference> {
-        let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a specification is data");
-        let mut found = Vec::new();
-        compare("", &json(self), &json(other), &mut found);
-        found
-    }
 }
 
 /// Objectives for an error, in at most 100 characters: their names are of any length.
@@ -367,43 +335,6 @@ fn shown(objectives: &[Objective]) -> String {
         .map(|goal| format!("{} ({:?})", goal.name, goal.direction))
         .collect();
     names.join(", ").chars().take(100).collect()
-}
-
-fn compare(
-    name: &str,
-    current: &serde_json::Value,
-    requested: &serde_json::Value,
-    found: &mut Vec<Difference>,
-) {
-    match (current.as_object(), requested.as_object()) {
-        (Some(current), Some(requested)) => {
-            let keys: BTreeSet<_> = current.keys().chain(requested.keys()).collect();
-            for key in keys {
-                let name = if name.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{name}.{key}")
-                };
-                if ADDED_LATER.contains(&name.as_str()) && !current.contains_key(key) {
-                    continue;
-                }
-                let null = serde_json::Value::Null;
-                let (current, requested) = (current.get(key), requested.get(key));
-                compare(
-                    &name,
-                    current.unwrap_or(&null),
-                    requested.unwrap_or(&null),
-                    found,
-                );
-            }
-        }
-        _ if current != requested => found.push(Difference {
-            name: name.to_owned(),
-            current: current.clone(),
-            requested: requested.clone(),
-        }),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::ensure;
-use naschain_core::{Genome, Network, Recipe};
+use naschain_core::{Network, Recipe};
 use naschain_train::{
     Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_until,
     training_memory_bytes,
@@ -24,7 +24,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Refuses a run in which the network with all connections needs more memory than one training
+    /// Refuses a run in which the largest network needs more memory than one training
     /// may use: its jobs would end this process, or fail and count against the miner.
     ///
     /// # Errors
@@ -33,9 +33,12 @@ impl Trainer {
         let Some(limit_bytes) = self.options.memory_limit_bytes else {
             return Ok(());
         };
-        let ones = std::iter::repeat_n(true, spec.space.genome_len());
-        let largest = spec.space.decode(&Genome::from_bits(ones))?;
-        let needed_bytes = training_memory_bytes(&largest, &spec.recipe, self.options.threads);
+        let threads = self.options.threads;
+        let needed = spec.space.largest_networks()?;
+        let needed = needed
+            .iter()
+            .map(|network| training_memory_bytes(network, &spec.recipe, threads));
+        let needed_bytes = needed.max().unwrap_or(0);
         ensure!(
             needed_bytes <= limit_bytes,
             "the networks of run {} need up to {} MiB of memory; --memory-limit is {} MiB",

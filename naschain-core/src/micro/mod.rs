@@ -113,6 +113,32 @@ impl MicroSpace {
         Ok(())
     }
 
+    /// Genes of which one encodes about the largest network: separable convolutions have most feature
+    /// maps, and 7×1 and 1×7 convolutions most parameters, which counts for more depends on the cell; and
+    /// so it does whether blocks read the inputs or each other.
+    pub fn largest_genes(&self) -> Vec<Vec<u8>> {
+        let place = |wanted: MicroOperation| {
+            let place = MicroOperation::ALL.iter().position(|one| *one == wanted);
+            place.unwrap_or(0) as u8
+        };
+        let operations = [MicroOperation::Separable7, MicroOperation::Convolution7].map(place);
+        let cell = |operation: u8, reads_blocks: bool| -> Vec<u8> {
+            let block = |block: usize| {
+                let last = if reads_blocks { block as u8 } else { 0 };
+                [operation, last, operation, last + 1]
+            };
+            (0..self.blocks).flat_map(block).collect()
+        };
+        let mut all = Vec::new();
+        for [normal, reduction] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+            for reads_blocks in [false, true] {
+                let cells = [normal, reduction].map(|at: usize| cell(operations[at], reads_blocks));
+                all.push(cells.concat());
+            }
+        }
+        all
+    }
+
     /// Checks the space, and that the genes are one of its genomes.
     ///
     /// # Errors

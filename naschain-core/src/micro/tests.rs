@@ -72,6 +72,20 @@ fn the_order_of_a_blocks_sides_does_not_matter() {
 }
 
 #[test]
+fn no_random_network_is_larger_than_the_largest() {
+    let space = space(4, 5, "3x16x16");
+    let largest = space.largest_genes().into_iter();
+    let params = largest.map(|genes| space.decode(&genes).unwrap().costs().unwrap().params);
+    let most = params.max().unwrap();
+    for index in 0..300 {
+        let mut stream = Stream::new(2, Purpose::User, 0, index);
+        let genes = space.random_genes(&mut stream).unwrap();
+        let costs = space.decode(&genes).unwrap().costs().unwrap();
+        assert!(costs.params < most, "{genes:?}");
+    }
+}
+
+#[test]
 fn computed_layers_leave_out_what_nobody_reads() {
     // Both sides of the only block read input 1: what is done to input 0 is counted, but not computed.
     let space = space(1, 3, "1x8x8");
