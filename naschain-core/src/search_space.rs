@@ -206,6 +206,40 @@ impl SearchSpace {
         }
     }
 
+    /// The genome of the smallest network: a space whose limits allow it has networks to search.
+    ///
+    /// # Errors
+    /// As [`SearchSpace::validate`].
+    pub fn smallest_genome(&self) -> Result<Genome, Error> {
+        match self {
+            SearchSpace::Macro(space) => {
+                space.validate()?;
+                Ok(Genome::zeros(space.genome_len()))
+            }
+            SearchSpace::Micro(space) => space.genome_of(&space.smallest_genes()),
+        }
+    }
+
+    /// Networks that together have layers of every kind.
+    ///
+    /// # Errors
+    /// As [`SearchSpace::validate`].
+    pub fn networks_of_all_layers(&self) -> Result<Vec<Network>, Error> {
+        match self {
+            SearchSpace::Macro(_) => {
+                let mut all = self.largest_networks()?;
+                all.push(self.decode(&self.smallest_genome()?)?);
+                Ok(all)
+            }
+            SearchSpace::Micro(space) => {
+                space.validate()?;
+                let all = space.genes_of_all_operations().into_iter();
+                let all = all.map(|genes| Ok(Network::Micro(space.decode(&genes)?)));
+                all.collect()
+            }
+        }
+    }
+
     /// Networks of which one is about the largest of the space, in parameters and in feature maps together:
     /// what the memory of a training is bounded by.
     ///

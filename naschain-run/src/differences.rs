@@ -32,9 +32,45 @@ impl RunSpec {
     /// setting that is newer than this run is not compared: the run goes on without it.
     pub fn differences(&self, other: &RunSpec) -> Vec<Difference> {
         let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a specification is data");
+        let (mut current, mut requested) = (json(self), json(other));
         let mut found = Vec::new();
-        compare("", &json(self), &json(other), &mut found);
+        // What a space or a table consists of says less than which one it is.
+        let whole = [
+            ("space", self.space.name() != other.space.name()),
+            ("latency", self.latency != other.latency),
+        ];
+        for (name, differs) in whole {
+            if differs {
+                found.push(Difference {
+                    name: name.to_owned(),
+                    current: self.named(name),
+                    requested: other.named(name),
+                });
+            }
+            if differs || name == "latency" {
+                for json in [&mut current, &mut requested] {
+                    json.as_object_mut().and_then(|fields| fields.remove(name));
+                }
+            }
+        }
+        compare("", &current, &requested, &mut found);
         found
+    }
+
+    /// The name of the space, or what the table of latencies is of.
+    fn named(&self, field: &str) -> serde_json::Value {
+        match field {
+            "space" => self.space.name().into(),
+            _ => self
+                .latency
+                .as_ref()
+                .map_or(serde_json::Value::Null, |table| {
+                    let correlation = table.rank_correlation;
+                    let (device, count) = (&table.device, table.networks);
+                    format!("{count} networks on {device} (rank correlation {correlation:.4})")
+                        .into()
+                }),
+        }
     }
 }
 

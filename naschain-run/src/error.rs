@@ -121,6 +121,14 @@ pub enum Error {
         /// The name of the layer.
         layer: String,
     },
+    /// A table of latencies is too large.
+    #[error("the table of latencies has {found} rows; it must have at most {most}")]
+    LatencyRows {
+        /// The number found.
+        found: usize,
+        /// The largest number.
+        most: usize,
+    },
     /// A table of latencies was measured for another space.
     #[error(
         "the table of latencies is of the space {found}; this run searches {space}: measure its networks with genomaster latency and the same flags"

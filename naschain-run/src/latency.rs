@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::latency_fit;
 use crate::layer_latency::{LayerLatency, predicted_us};
 
+/// Most rows of a table. Those of a space of eight resolutions have a few hundred.
+const MAX_ROWS: usize = 4_096;
+
 /// How long the layers of a space's networks take on a device: what the latency of any network of the
 /// space is predicted from, in whole numbers, so that everybody predicts the same.
 ///
@@ -58,7 +61,8 @@ impl LatencyTable {
     ///
     /// # Errors
     /// [`Error::TooFewLatencies`] for fewer than 20 networks; [`Error::Core`] for a network whose costs
-    /// cannot be counted.
+    /// cannot be counted; [`Error::UnknownLayer`] if they lack a kind of layer that the space has:
+    /// [`SearchSpace::networks_of_all_layers`] have all.
     pub fn fit<N>(
         device: impl Into<String>,
         space: SearchSpace,
@@ -73,14 +77,16 @@ impl LatencyTable {
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let nanoseconds: Vec<u64> = measured.iter().map(|(_, latency)| *latency).collect();
         let (base, rows, rank_correlation) = latency_fit::fit(&layers, &nanoseconds)?;
-        Ok(LatencyTable {
+        let table = LatencyTable {
             device: device.into(),
-            space,
+            space: space.clone(),
             networks: measured.len(),
             rank_correlation,
             base_picoseconds: base,
             layers: rows,
-        })
+        };
+        table.check(&space)?;
+        Ok(table)
     }
 
     /// The predicted latency of a network in microseconds, at least 1.
@@ -93,15 +99,26 @@ impl LatencyTable {
         predicted_us(self.base_picoseconds, &self.layers, &layers)
     }
 
-    /// Checks that the table is one of this space.
+    /// Checks that the table is one of this space and has layers of every kind, so that the latency of any
+    /// network of the space can be predicted.
     pub(crate) fn check(&self, space: &SearchSpace) -> Result<(), Error> {
-        if self.space == *space {
-            return Ok(());
+        if self.space != *space {
+            let shown = |space: &SearchSpace| serde_json::to_string(space).unwrap_or_default();
+            return Err(Error::LatencySpace {
+                found: shown(&self.space),
+                space: shown(space),
+            });
         }
-        let shown = |space: &SearchSpace| serde_json::to_string(space).unwrap_or_default();
-        Err(Error::LatencySpace {
-            found: shown(&self.space),
-            space: shown(space),
-        })
+        let found = self.layers.len();
+        if found > MAX_ROWS {
+            return Err(Error::LatencyRows {
+                found,
+                most: MAX_ROWS,
+            });
+        }
+        for network in space.networks_of_all_layers()? {
+            self.latency_us(&network)?;
+        }
+        Ok(())
     }
 }

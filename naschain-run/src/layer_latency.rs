@@ -46,27 +46,46 @@ pub(crate) fn kind_of(layer: &Layer) -> &str {
         .map_or(&layer.name, |(_, kind)| kind)
 }
 
+/// The rows of one kind of layer.
+#[derive(Default)]
+struct KindRows<'t> {
+    by_shape: BTreeMap<[usize; 3], &'t LayerLatency>,
+    /// The sums of the rows' latencies, for shapes that no measured network has.
+    sums: [u128; 2],
+}
+
+fn shape_of(output: Shape) -> [usize; 3] {
+    [output.channels, output.height, output.width]
+}
+
 /// The latency of some layers in microseconds by these rows, at least 1.
 pub(crate) fn predicted_us(
     base_picoseconds: u64,
     table: &[LayerLatency],
     layers: &[Layer],
 ) -> Result<u64, Error> {
-    let mut rows: BTreeMap<&str, Vec<&LayerLatency>> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, KindRows> = BTreeMap::new();
     for row in table {
-        rows.entry(&row.kind).or_default().push(row);
+        let kind = kinds.entry(&row.kind).or_default();
+        kind.by_shape.insert(shape_of(row.output), row);
+        kind.sums[0] += u128::from(row.picoseconds);
+        kind.sums[1] += u128::from(row.picoseconds_per_kiloflop);
     }
     let mut picoseconds = u128::from(base_picoseconds);
     for layer in layers {
-        let of_kind = rows.get(kind_of(layer));
-        let of_kind = of_kind.ok_or_else(|| Error::UnknownLayer {
+        let kind = kinds.get(kind_of(layer));
+        let kind = kind.ok_or_else(|| Error::UnknownLayer {
             layer: layer.name.clone(),
         })?;
         let flops = layer.costs.flops;
-        picoseconds += match of_kind.iter().find(|row| row.output == layer.output) {
+        picoseconds += match kind.by_shape.get(&shape_of(layer.output)) {
             Some(row) => row.of(flops),
-            // A shape that no measured network has: the mean of those that they have.
-            None => of_kind.iter().map(|row| row.of(flops)).sum::<u128>() / of_kind.len() as u128,
+            // The mean of the rows of its kind.
+            None => {
+                let count = kind.by_shape.len().max(1) as u128;
+                let [each, rate] = kind.sums.map(|sum| sum / count);
+                each + rate * u128::from(flops) / 1000
+            }
         };
     }
     let microseconds = (picoseconds + 500_000) / 1_000_000;

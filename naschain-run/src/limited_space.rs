@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use naschain_core::{Genome, SearchSpace};
+use naschain_core::{Genome, MicroSpace, SearchSpace};
 use naschain_nsga::{OperationGraph, Space};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,34 @@ impl LimitedSpace {
         LimitedSpace { latency, ..self }
     }
 
+    /// Replaces genes by those of the smallest network, one after the other.
+    fn with_smaller_genes(
+        &self,
+        space: &MicroSpace,
+        genome: Genome,
+        mut drawn: impl FnMut() -> usize,
+    ) -> Genome {
+        let smallest = space.smallest_genes();
+        let Ok(mut genes) = space.genes_of(&genome) else {
+            return genome;
+        };
+        let allows = |genes: &[u8]| {
+            let costs = space.decode(genes).and_then(|network| network.costs());
+            costs.is_ok_and(|costs| self.limits.allow(costs))
+        };
+        while !allows(&genes) {
+            let others = (0..genes.len()).filter(|at| genes[*at] != smallest[*at]);
+            let others: Vec<usize> = others.collect();
+            // The smallest network: a valid run allows it.
+            if others.is_empty() {
+                break;
+            }
+            let at = others[drawn() % others.len()];
+            genes[at] = smallest[at];
+        }
+        space.genome_of(&genes).unwrap_or(genome)
+    }
+
     fn allows(&self, genome: &Genome) -> bool {
         let costs = self
             .space
@@ -51,26 +79,36 @@ impl Space for LimitedSpace {
         Space::canonical(&self.space, genome)
     }
 
-    /// Clears bits of a genome whose network costs too much, in an order that its own bits determine,
-    /// until it is within the limits: without connections a network is smaller.
+    /// Makes a genome whose network costs too much more like that of the smallest network, gene by gene, in
+    /// an order that its own bits determine, until it is within the limits. In the macro space the genes
+    /// are bits, which are cleared: without connections a network is smaller.
     fn repaired(&self, genome: Genome) -> Genome {
-        let mut genome = self.space.repaired(genome);
+        let genome = self.space.repaired(genome);
         if self.limits.are_none() || self.allows(&genome) {
             return genome;
         }
         let order = blake3::hash(genome.to_string().as_bytes());
         let mut order: VecDeque<u8> = order.as_bytes().iter().copied().collect();
-        while !self.allows(&genome) {
-            let set: Vec<usize> = (0..genome.len()).filter(|bit| genome.get(*bit)).collect();
-            // The network without connections: a valid run allows it.
-            if set.is_empty() {
-                break;
-            }
+        let mut drawn = || {
             let drawn = usize::from(order[0]) * 256 + usize::from(order[1]);
-            genome.flip(set[drawn % set.len()]);
             order.rotate_left(1);
+            drawn
+        };
+        match &self.space {
+            SearchSpace::Micro(space) => self.with_smaller_genes(space, genome, drawn),
+            _ => {
+                let mut genome = genome;
+                while !self.allows(&genome) {
+                    let set: Vec<usize> = (0..genome.len()).filter(|b| genome.get(*b)).collect();
+                    // The network without connections: a valid run allows it.
+                    if set.is_empty() {
+                        break;
+                    }
+                    genome.flip(set[drawn() % set.len()]);
+                }
+                genome
+            }
         }
-        self.space.repaired(genome)
     }
 
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
@@ -147,6 +185,37 @@ mod tests {
         assert!(changed > 100, "{changed}");
         // No phase is always the one that is cut.
         assert!(phases.iter().all(|count| *count > 20), "{phases:?}");
+    }
+
+    #[test]
+    fn cells_are_made_smaller_gene_by_gene() {
+        let space = MicroSpace {
+            blocks: 3,
+            layers: 4,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let costs = |genome: &Genome| {
+            let genes = space.genes_of(genome).unwrap();
+            space.decode(&genes).unwrap().costs().unwrap()
+        };
+        let smallest = space.genome_of(&space.smallest_genes()).unwrap();
+        let limits = CostLimits {
+            max_params: Some(2 * costs(&smallest).params),
+            max_flops: None,
+        };
+        let limited = LimitedSpace::new(space.clone(), limits);
+        let mut repaired = std::collections::BTreeSet::new();
+        for index in 0..100 {
+            let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+            let genome = Genome::random(space.bit_len(), &mut stream);
+            let within = limited.repaired(genome);
+            assert!(limits.allow(costs(&within)));
+            assert_eq!(limited.repaired(within.clone()), within);
+            repaired.insert(within.to_string());
+        }
+        assert!(repaired.len() > 50, "{}", repaired.len());
     }
 
     #[test]

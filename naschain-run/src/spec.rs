@@ -191,7 +191,7 @@ impl RunSpec {
 
     /// The smallest network, and those to start from, must be within the limits.
     fn validate_limits(&self) -> Result<(), Error> {
-        let smallest = Genome::zeros(self.space.genome_len());
+        let smallest = self.space.smallest_genome()?;
         for genome in std::iter::once(&smallest).chain(&self.initial_genomes) {
             let costs = self.space.decode(genome)?.costs()?;
             if !self.limits.allow(costs) {

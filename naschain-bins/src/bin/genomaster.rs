@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
         Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
-        Command::Latency(args) => run(async move { print(&latency(&args)?) }, "warn", format),
+        Command::Latency(args) => run(async move { print(&latency(&args)?) }, "info", format),
         Command::Show(args) => run(async move { print(&show(&args)?) }, "warn", format),
         Command::Runs(args) => run(async move { print(&runs(&args).await?) }, "warn", format),
         Command::Compare(args) => run(async move { print(&compare(&args)?) }, "warn", format),

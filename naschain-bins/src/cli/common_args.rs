@@ -43,7 +43,7 @@ pub(crate) struct CommonArgs {
     pub(crate) store: Option<JournalPlace>,
     /// Search by predicted latency instead of FLOPs: latency:FILE, a table of `genomaster latency`
     #[arg(long, value_name = "latency:FILE", value_parser = latency_file, help_heading = METHOD, hide_short_help = true)]
-    objective: Option<PathBuf>,
+    pub(crate) objective: Option<PathBuf>,
 }
 
 /// The file of an objective.
@@ -137,6 +137,7 @@ impl CommonArgs {
             spec.validate()
                 .with_context(|| format!("--objective latency:{}", file.display()))?;
         }
+        self.device.options().check_space(&spec.space)?;
         let place = self.data.place()?;
         let data = run_place::data_part(&self.data.name()?, place.as_deref(), &spec.data.digest);
         Ok(PlannedRun {

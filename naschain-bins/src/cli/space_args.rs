@@ -73,7 +73,7 @@ impl SpaceArgs {
                 "{flag} is a size of the {other} space; use it with --space {other}"
             );
         }
-        Ok(match self.space {
+        let space = match self.space {
             SpaceName::Macro => SearchSpace::Macro(MacroSpace {
                 phases: self.phases.unwrap_or(defaults.phases),
                 nodes: self.nodes.unwrap_or(defaults.nodes),
@@ -88,6 +88,9 @@ impl SpaceArgs {
                 init_channels,
                 classes,
             }),
-        })
+        };
+        // Before anything is made in the size of its genomes.
+        space.validate()?;
+        Ok(space)
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct TrainingArgs {
     )]
     warmup_epochs: u32,
     /// Drop-path probability, reached towards the end of training: the probability that an input of
-    /// a node with several inputs is dropped; 0 disables it
+    /// a node with several inputs, or a side of a block, is dropped; 0 disables it
     #[arg(
         long,
         allow_negative_numbers = true,

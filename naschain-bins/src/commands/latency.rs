@@ -64,6 +64,10 @@ pub struct LatencyArgs {
 pub fn latency(args: &LatencyArgs) -> Result<String> {
     let space = space(args)?;
     let networks = networks(&space, usize::from(args.measure))?;
+    tracing::info!(
+        "measuring {} {ROUNDS} times",
+        counted(networks.len(), "network")
+    );
     let mut options = Options::default();
     options.isa = args.isa;
     let latencies = measured(&networks, options)?;
@@ -126,12 +130,13 @@ fn processor() -> String {
 
 /// Networks of all sizes: a genome whose bits are drawn evenly is of average size.
 fn networks(space: &SearchSpace, count: usize) -> Result<Vec<Network>> {
-    let mut networks: Vec<Network> = Vec::new();
+    // Those that together have every kind of layer, so that the latency of any network can be predicted.
+    let mut networks = space.networks_of_all_layers()?;
     let mut index = 0;
     while networks.len() < count {
         ensure!(
             index < 100 * count as u64,
-            "the space has fewer than {count} networks; --measure fewer"
+            "the space has fewer than {count} networks, which --measure asks for; a table needs at least 20"
         );
         let mut stream = Stream::new(1, Purpose::User, 0, index);
         index += 1;

@@ -116,6 +116,10 @@ impl ServeArgs {
             return Ok(None);
         };
         check_no_settings(&self.common.run)?;
+        ensure!(
+            self.common.objective.is_none(),
+            "--objective belongs to one run; runs of a genomaster with --home search by FLOPs"
+        );
         let shared = SharedPlaces {
             store: self.common.store.clone(),
             files: self.files.clone(),

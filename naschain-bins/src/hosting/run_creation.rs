@@ -193,7 +193,7 @@ async fn specified(
     // On a thread of its own: it draws the data's split.
     let planned = move || {
         let (spec, secret) = planned(&settings, &kind, &dataset, is_signed)?;
-        trainer.check_memory(&spec)?;
+        trainer.check_run(&spec)?;
         anyhow::Ok(NewFolder { spec, secret })
     };
     let planned = tokio::task::spawn_blocking(planned).await;

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 40] = [
+const OPTIONS: [(&str, &str); 41] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
+    ("space", "--space"),
     ("space.input", "--image-size"),
     ("space.classes", "the number of classes"),
     ("space.phases", "--phases"),
@@ -55,7 +56,7 @@ const OPTIONS: [(&str, &str); 40] = [
 const FOLLOWING: [(&str, &[&str]); 10] = [
     (
         "search.genome_len",
-        &["space.phases", "space.nodes", "space.blocks"],
+        &["space", "space.phases", "space.nodes", "space.blocks"],
     ),
     ("recipe.seed", &["search.seed"]),
     ("rules.epochs", &["recipe.epochs"]),
@@ -112,7 +113,6 @@ fn option(name: &str) -> String {
         Some(("rules", "reputation")) => {
             "limits for strangers (serve --unsigned has none)".to_owned()
         }
-        Some(("latency", part)) => format!("--objective ({part} of the table)"),
         Some(("rules", rule)) => format!("--rule {rule}"),
         Some(("versions", part)) => format!("version of {part} in this program"),
         _ => format!("{name} in run.json"),

@@ -188,7 +188,7 @@ impl Miner {
         check_versions("this miner", &spec.versions)?;
         // In this process, the networks within the limit are searched.
         if !self.transport.is_local() {
-            self.trainer.check_memory(&spec)?;
+            self.trainer.check_run(&spec)?;
             let (options, rule) = (self.trainer.options, spec.rules.agreement.rule);
             spawn_blocking(move || check_exactness(options, rule)).await??;
         }

@@ -62,7 +62,7 @@ impl Exams {
             options,
             checkpoints: None,
         };
-        trainer.check_memory(&spec).context(
+        trainer.check_run(&spec).context(
             "the entrance examinations cannot be trained here; --no-exam admits miners without them",
         )?;
         check_exactness(options, spec.rules.agreement.rule)

@@ -1,12 +1,14 @@
 //! The genes of the micro space as bits.
 
-use crate::{Error, Genome, MicroSpace};
+use super::MAX_BLOCKS;
+use crate::{Error, Genome, MicroOperation, MicroSpace};
 
 impl MicroSpace {
     /// Number of bits of a genome: each gene is a binary number of as many bits as its largest value
-    /// needs, highest bit first.
+    /// needs, highest bit first. Blocks above the largest number of a valid space are not counted.
     pub fn bit_len(&self) -> usize {
-        self.choices().into_iter().map(width).sum()
+        let sides = |block: usize| 2 * (width(MicroOperation::ALL.len()) + width(block + 2));
+        2 * (0..self.blocks.min(MAX_BLOCKS)).map(sides).sum::<usize>()
     }
 
     /// The genes that bits stand for. A number that is not one of a gene's values stands for the rest of

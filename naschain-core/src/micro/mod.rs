@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Shape, Stream};
 
+/// The largest number of blocks of a cell.
+const MAX_BLOCKS: usize = 16;
+
 /// The micro search space of NSGA-Net (Lu et al., GECCO 2019), whose cells are those of NASNet (Zoph et
 /// al., CVPR 2018): a network is a stack of two kinds of cells, each of which has the same genes
 /// wherever it stands.
@@ -90,7 +93,7 @@ impl MicroSpace {
     /// [`Error::OutOfRange`] names the first field out of its range.
     pub fn validate(&self) -> Result<(), Error> {
         Error::check_ranges(&[
-            ("blocks", self.blocks, 1, 16),
+            ("blocks", self.blocks, 1, MAX_BLOCKS),
             ("layers", self.layers, 1, 64),
             ("init-channels", self.init_channels, 1, 4096),
             ("classes", self.classes, 2, 65_536),
@@ -111,6 +114,28 @@ impl MicroSpace {
             }
         }
         Ok(())
+    }
+
+    /// Genes of the smallest network: each block pools the block before it, so that the output of a cell is
+    /// one block.
+    pub fn smallest_genes(&self) -> Vec<u8> {
+        let block = |block: usize| {
+            // Block 0 reads input 0; block k reads block k - 1, which is input k + 1.
+            let input = if block == 0 { 0 } else { block as u8 + 1 };
+            [0, input, 0, input]
+        };
+        let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
+        cell.repeat(2)
+    }
+
+    /// Genes of networks that together have every operation, on inputs and on blocks.
+    pub(crate) fn genes_of_all_operations(&self) -> Vec<Vec<u8>> {
+        let of = |operation: u8| {
+            let block = |block: usize| [operation, block as u8 + 1, operation, 0];
+            let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
+            cell.repeat(2)
+        };
+        (0..MicroOperation::ALL.len() as u8).map(of).collect()
     }
 
     /// Genes of which one encodes about the largest network: separable convolutions have most feature
@@ -175,13 +200,17 @@ impl MicroSpace {
     }
 
     /// Returns the genes in a form that is equal for genomes whose blocks differ only in the order of
-    /// their two sides, which are added: the smaller pair of operation and input comes first.
+    /// their two sides, which are added: the smaller pair of operation and input comes first. The genes of
+    /// the normal cell are 0 where a network has none, as with one or two layers.
     ///
     /// # Errors
     /// As [`MicroSpace::check`].
     pub fn canonical(&self, genes: &[u8]) -> Result<Vec<u8>, Error> {
         self.check(genes)?;
         let mut canonical = genes.to_vec();
+        if (0..self.layers).all(|layer| self.is_reduction(layer)) {
+            canonical[..self.cell_len()].fill(0);
+        }
         for block in canonical.chunks_exact_mut(4) {
             if block[..2] > block[2..] {
                 block.rotate_left(2);

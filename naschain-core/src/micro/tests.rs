@@ -86,6 +86,35 @@ fn no_random_network_is_larger_than_the_largest() {
 }
 
 #[test]
+fn no_random_network_is_smaller_than_the_smallest() {
+    let space = space(4, 5, "3x16x16");
+    let costs = |genes: &[u8]| space.decode(genes).unwrap().costs().unwrap();
+    let least = costs(&space.smallest_genes());
+    for index in 0..300 {
+        let mut stream = Stream::new(2, Purpose::User, 0, index);
+        let costs = costs(&space.random_genes(&mut stream).unwrap());
+        assert!(costs.params >= least.params, "{costs:?} {least:?}");
+    }
+}
+
+#[test]
+fn without_a_normal_cell_its_genes_do_not_matter() {
+    let space = space(2, 2, "1x8x8");
+    let reduction = [3, 1, 2, 0, 0, 0, 1, 1];
+    let with = |normal: [u8; 8]| space.canonical(&[normal, reduction].concat()).unwrap();
+    assert_eq!(
+        with([3, 1, 2, 0, 0, 0, 1, 1]),
+        with([0, 0, 8, 1, 4, 2, 4, 2])
+    );
+    let three = MicroSpace { layers: 3, ..space };
+    let with = |normal: [u8; 8]| three.canonical(&[normal, reduction].concat()).unwrap();
+    assert_ne!(
+        with([3, 1, 2, 0, 0, 0, 1, 1]),
+        with([0, 0, 8, 1, 4, 2, 4, 2])
+    );
+}
+
+#[test]
 fn computed_layers_leave_out_what_nobody_reads() {
     // Both sides of the only block read input 1: what is done to input 0 is counted, but not computed.
     let space = space(1, 3, "1x8x8");

@@ -26,10 +26,15 @@ impl Affine<'_> {
         ]
     }
 
-    /// Values above this pass; others become 0.
+    /// What passes of `value` where batch norm gives `result`: with ReLU 0 unless that is positive.
     #[inline(always)]
-    fn threshold<V: Vector>(self) -> V {
-        V::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY })
+    fn passed<V: Vector>(self, value: V, result: V) -> V {
+        let zero = V::splat(0.0);
+        if self.relu {
+            value.where_greater(result, zero, zero)
+        } else {
+            value
+        }
     }
 }
 
@@ -122,7 +127,6 @@ impl Kernel for Normalise<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
         let planes = self
             .z
             .chunks_exact(plane)
@@ -131,7 +135,7 @@ impl Kernel for Normalise<'_> {
             let [mean, scale, bias] = self.affine.at::<V>(index * V::LANES % channels);
             for (z, y) in z.chunks_exact(V::LANES).zip(y.chunks_exact_mut(V::LANES)) {
                 let value = V::load(z).sub(mean).fma(scale, bias);
-                value.where_greater(value, threshold, zero).store(y);
+                self.affine.passed(value, value).store(y);
             }
         }
     }
@@ -161,7 +165,7 @@ impl Kernel for BackwardSums<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
+        let zero = V::splat(0.0);
         let planes = self.z.chunks_exact(plane).zip(self.dy.chunks_exact(plane));
         let gradients = self.gradients.chunks_exact_mut(V::LANES);
         let sums = gradients.zip(self.products.chunks_exact_mut(V::LANES));
@@ -173,7 +177,7 @@ impl Kernel for BackwardSums<'_> {
             for (pixel, (z, dy)) in pixels.enumerate() {
                 let centred = V::load(z).sub(mean);
                 let value = centred.fma(scale, bias);
-                let g = V::load(dy).where_greater(value, threshold, zero);
+                let g = self.affine.passed(V::load(dy), value);
                 g_sums[pixel % 4] = g_sums[pixel % 4].add(g);
                 product_sums[pixel % 4] = g.fma(centred, product_sums[pixel % 4]);
             }
@@ -208,7 +212,6 @@ impl Kernel for BackwardInput<'_> {
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
-        let (zero, threshold) = (V::splat(0.0), self.affine.threshold::<V>());
         let planes = self
             .z
             .chunks_exact(plane)
@@ -220,7 +223,7 @@ impl Kernel for BackwardInput<'_> {
             for (z, dy) in z.chunks_exact(V::LANES).zip(dy.chunks_exact_mut(V::LANES)) {
                 let centred = V::load(z).sub(mean);
                 let value = centred.fma(scale, bias);
-                let g = V::load(dy).where_greater(value, threshold, zero);
+                let g = self.affine.passed(V::load(dy), value);
                 centred.fma(b, g.sub(a)).mul(scale).store(dy);
             }
         }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use naschain_consensus::{JobId, MinerId};
 use naschain_core::{Genome, Measurement};
-use naschain_run::{EndedJob, JudgedRow, MinerCounts, NewFrontMember, PublicEvent, RunRecord};
+use naschain_run::{
+    EndedJob, JudgedRow, MinerCounts, NewFrontMember, PublicEvent, RunRecord, RunSpec,
+};
 use serde_json::{Map, json};
 
 use crate::artifacts::history::existing_history;
@@ -26,7 +28,10 @@ pub(super) fn all_jobs(results: &Results) -> Result<Vec<EndedJob>> {
 pub(super) fn record_of(results: &Results, all: &[EndedJob]) -> RunRecord {
     let spec = &results.spec;
     let mut record = RunRecord::new(spec);
-    let mut front = FrontSoFar::default();
+    let mut front = FrontSoFar {
+        spec,
+        members: Vec::new(),
+    };
     let last: BTreeSet<JobId> = results.ended.iter().map(|job| job.job).collect();
     let is_whole =
         |job: &EndedJob| last.contains(&job.job) && !results.stopped.contains_key(&job.job);
@@ -155,25 +160,27 @@ fn verdict(job: &EndedJob) -> PublicEvent {
 }
 
 /// The front of the networks so far.
-#[derive(Default)]
-struct FrontSoFar(Vec<(JobId, Measurement)>);
+struct FrontSoFar<'s> {
+    spec: &'s RunSpec,
+    /// The members, with the values of their objectives.
+    members: Vec<(JobId, [f64; 3])>,
+}
 
-impl FrontSoFar {
+impl FrontSoFar<'_> {
     /// Adds a network; returns how the front changes, if it does.
     fn add(&mut self, job: &EndedJob, new: Measurement) -> Option<PublicEvent> {
-        let covers = |a: &Measurement, b: &Measurement| {
-            a.accuracy >= b.accuracy && a.params <= b.params && a.flops <= b.flops
-        };
-        let costs = |m: &Measurement| (m.accuracy, m.params, m.flops);
+        let values = self.spec.objective_values(&job.genome, &new);
         // Networks with equal results are on the front together.
-        let dominates = |a: &Measurement, b: &Measurement| covers(a, b) && costs(a) != costs(b);
-        if self.0.iter().any(|(_, old)| dominates(old, &new)) {
+        let dominates =
+            |a: &[f64; 3], b: &[f64; 3]| a[0] >= b[0] && a[1] <= b[1] && a[2] <= b[2] && a != b;
+        if self.members.iter().any(|(_, old)| dominates(old, &values)) {
             return None;
         }
-        let (left, kept) = self.0.iter().partition(|(_, old)| dominates(&new, old));
-        let left: Vec<(JobId, Measurement)> = left;
-        self.0 = kept;
-        self.0.push((job.job, new));
+        let members = self.members.iter();
+        let (left, kept) = members.partition(|(_, old)| dominates(&values, old));
+        let left: Vec<(JobId, [f64; 3])> = left;
+        self.members = kept;
+        self.members.push((job.job, values));
         Some(PublicEvent::FrontChanged {
             entered: vec![NewFrontMember {
                 job: job.job,

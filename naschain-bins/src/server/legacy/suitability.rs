@@ -20,13 +20,13 @@ pub(crate) fn check_run(spec: &RunSpec) -> Result<()> {
     let (fits, found) = match &spec.space {
         SearchSpace::Macro(space) => {
             let phases = space.phases;
-            (phases == PHASES, format!("and --phases {phases}"))
+            (phases == PHASES, format!(" and --phases {phases}"))
         }
         _ => (true, String::new()),
     };
     if data != DATA || !fits {
         bail!(
-            "--legacy needs --data {DATA} and, in the macro space, --phases {PHASES}, and this run has --data {data} {found}: the reference network's miner trains nothing else"
+            "--legacy needs --data {DATA} and, in the macro space, --phases {PHASES}, and this run has --data {data}{found}: the reference network's miner trains nothing else"
         );
     }
     Ok(())
