@@ -5,8 +5,8 @@ use crate::{Layer, Shape};
 
 /// A network as a list of layers, in the order of a forward pass.
 ///
-/// The feature maps are numbered: map 0 is the input image, and map k the output of layer k, counted from
-/// 1. The network ends with global average pooling of the maps [`LayerGraph::outputs`] and a linear layer
+/// The feature maps are numbered: map 0 is the input image, and map k + 1 the output of layer k, counted
+/// from 0. The network ends with global average pooling of the maps [`LayerGraph::outputs`] and a linear layer
 /// with bias that reads their channels one map after the other.
 ///
 /// ```

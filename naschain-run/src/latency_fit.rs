@@ -154,9 +154,9 @@ mod tests {
         assert!((rank_correlation(&rising, &[0.1, 0.2, 5.0, 6.0]) - 1.0).abs() < 1e-12);
         assert!((rank_correlation(&rising, &[4.0, 3.0, 2.0, 1.0]) + 1.0).abs() < 1e-12);
         assert_eq!(rank_correlation(&rising, &[1.0; 4]), 0.0);
-        // By SciPy 1.15: scipy.stats.spearmanr([1, 2, 2, 5, 4], [3, 1, 2, 5, 9]).
+        // By SciPy 1.17.1: scipy.stats.spearmanr([1, 2, 2, 5, 4], [3, 1, 2, 5, 9]).
         let found = rank_correlation(&[1.0, 2.0, 2.0, 5.0, 4.0], &[3.0, 1.0, 2.0, 5.0, 9.0]);
-        assert!((found - 0.615_587_011_510_937_9).abs() < 1e-12, "{found}");
+        assert!((found - 0.564_288_093_646_834_7).abs() < 1e-12, "{found}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn check_run(spec: &RunSpec) -> Result<()> {
     };
     if data != DATA || !fits {
         bail!(
-            "--legacy needs --data {DATA} and, in the macro space, --phases {PHASES}, and this run has --data {data}{found}: the reference network's miner trains nothing else"
+            "--legacy needs --data {DATA} and --phases {PHASES}, or --space micro, and this run has --data {data}{found}: the reference network's miner trains nothing else"
         );
     }
     Ok(())
