@@ -37,7 +37,7 @@ pub(crate) struct SpaceArgs {
     /// The cells after a third and after two thirds halve the resolution.
     #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
     pub(crate) layers: Option<usize>,
-    /// Channels of the first phase, or of the first cell's blocks [default: see --help]
+    /// Channels of the first phase, or cell [default: see --help]
     ///
     /// They double where the resolution is halved.
     #[arg(long, value_name = "N", help_heading = NETWORKS)]
