@@ -1,5 +1,5 @@
 //! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes of the macro
-//! space and 10 of the micro space, 1,000 images each.
+//! space and 6 of the micro space, 1,000 images each.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::python;
 
 const GENOMES: u64 = 30;
 /// Those of the micro space.
-const CELLS: u64 = 10;
+const CELLS: u64 = 6;
 const ALL: u64 = GENOMES + CELLS;
 const IMAGES: usize = 1000;
 
