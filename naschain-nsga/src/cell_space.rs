@@ -1,4 +1,4 @@
-use naschain_core::{MicroArchitecture, MicroEdge, MicroOperation, MicroSpace};
+use naschain_core::{Costs, MicroArchitecture, MicroEdge, MicroOperation, MicroSpace};
 
 use crate::{Design, OperationGraph, Space, Value, Variable, Variables};
 
@@ -116,10 +116,7 @@ impl Space for CellSpace {
     }
 
     fn known_objectives(&self, design: &Design) -> Vec<Option<f64>> {
-        match self.decode(design).and_then(|network| network.costs()) {
-            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
-            Err(_) => Vec::new(),
-        }
+        known_costs(self.decode(design).and_then(|network| network.costs()))
     }
 
     fn graphs(&self, design: &Design) -> Vec<OperationGraph> {
@@ -127,6 +124,14 @@ impl Space for CellSpace {
             return Vec::new();
         };
         cell_graphs(&network)
+    }
+}
+
+/// What is known of a network without evaluation: its parameters and FLOPs, if they can be counted.
+pub(crate) fn known_costs(costs: Result<Costs, naschain_core::Error>) -> Vec<Option<f64>> {
+    match costs {
+        Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
+        Err(_) => Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 use naschain_core::{Genome, MacroSpace, Network, SearchSpace};
 
-use crate::cell_space::cell_graphs;
+use crate::cell_space::{cell_graphs, known_costs};
 use crate::{OperationGraph, Space};
 
 /// The macro space, for three objectives in this order: one that is evaluated (such as the accuracy),
@@ -21,11 +21,7 @@ impl Space for MacroSpace {
     }
 
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
-        let costs = self.decode(genome).and_then(|network| network.costs());
-        match costs {
-            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
-            Err(_) => Vec::new(),
-        }
+        known_costs(self.decode(genome).and_then(|network| network.costs()))
     }
 
     fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
@@ -79,11 +75,7 @@ impl Space for SearchSpace {
     }
 
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
-        let costs = self.decode(genome).and_then(|network| network.costs());
-        match costs {
-            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
-            Err(_) => Vec::new(),
-        }
+        known_costs(self.decode(genome).and_then(|network| network.costs()))
     }
 
     fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {

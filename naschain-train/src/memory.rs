@@ -70,7 +70,7 @@ fn of_phases(architecture: &Architecture, batch: BatchSize) -> u128 {
 
 /// Parameters, velocities, gradients and transposed weights; on the host, before the first step or
 /// after an epoch, parameters and velocities with the copies made to check or to store them;
-/// gradients of each block, which also has so many numbers of scratch.
+/// gradients of each block, and its `scratch` numbers.
 fn of_parameters(parameters: u128, scratch: u128, batch: BatchSize) -> u128 {
     (9 + batch.blocks) * parameters + batch.blocks * scratch
 }

@@ -55,7 +55,7 @@ pub(crate) struct SpaceDefaults {
 }
 
 impl SpaceArgs {
-    /// The space for images of this shape in so many classes.
+    /// The space for images of this shape and this number of classes.
     pub(crate) fn space(
         &self,
         defaults: SpaceDefaults,

@@ -22,7 +22,7 @@ use crate::printable::counted;
 /// How often all networks are measured, one after the other, so that a busy moment of the machine does
 /// not fall on one network alone.
 const ROUNDS: usize = 5;
-/// Forward passes of a network in a round: at least so many, and for at least so long.
+/// Minimum number and time of the forward passes of a network in a round.
 const PASSES: usize = 7;
 const ENOUGH: Duration = Duration::from_millis(4);
 

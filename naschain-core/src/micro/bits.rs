@@ -85,7 +85,7 @@ impl MicroSpace {
     }
 }
 
-/// Number of bits of the largest of so many values.
+/// Number of bits of the largest value of a gene with this number of values.
 fn width(choices: usize) -> usize {
     (usize::BITS - choices.saturating_sub(1).leading_zeros()) as usize
 }

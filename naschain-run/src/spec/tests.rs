@@ -7,7 +7,7 @@ use crate::state::RunState;
 use naschain_core::MacroSpace;
 use naschain_nsga::Mode;
 
-/// Phases of so many nodes for images of 3x4096x4096.
+/// A macro space for images of 3x4096x4096.
 fn space(phases: usize, nodes: usize) -> SearchSpace {
     SearchSpace::Macro(MacroSpace {
         phases,

@@ -21,13 +21,7 @@ pub(super) struct Pass<'a> {
 
 impl Pass<'_> {
     pub(super) fn affine(&self, norm: usize) -> Affine<'_> {
-        let norm = &self.norms[norm];
-        Affine {
-            mean: &norm.statistics.mean,
-            scale: &norm.statistics.scale,
-            bias: &self.parameters[norm.bias.range.clone()],
-            relu: true,
-        }
+        self.norms[norm].affine(self.parameters, true)
     }
 }
 

@@ -17,14 +17,12 @@ pub(crate) mod state;
 pub(crate) mod tests;
 
 use naschain_core::{NetworkRef, Recipe, Shape};
-use rayon::prelude::*;
 
 use self::block::{Block, Pass};
-use self::state::{BlockSums, CpuState};
+use self::state::{BlockSums, CpuState, fill_padded, in_parallel, unpadded};
 use crate::Error;
 use crate::engine::{Engine, StepInput, macro_network};
 use crate::kernels::BLOCK;
-use crate::kernels::fold::Accumulate;
 use crate::kernels::simd::Isa;
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::NetworkPlan;
@@ -119,11 +117,7 @@ impl Engine for CpuNetwork {
         let used = self.blocks.iter_mut().filter(|block| block.images > 0);
         for block in used {
             let gradient = &self.cross_entropy.gradient[block.first * classes.channels..];
-            let rows = block.dlogits.chunks_exact_mut(classes.padded());
-            let rows = rows.zip(gradient.chunks_exact(classes.channels));
-            for (to, from) in rows.take(block.images) {
-                to[..classes.channels].copy_from_slice(from);
-            }
+            fill_padded(gradient, classes, block.images, &mut block.dlogits);
         }
         self.plan
             .fill_transposed(&self.state.parameters, &mut self.backward);
@@ -176,13 +170,11 @@ impl CpuNetwork {
     /// Copies the blocks' logits to `self.logits`, without padding.
     fn read_logits(&mut self) {
         let classes = self.plan.classes();
-        let used = self.blocks.iter().flat_map(|block| {
-            let rows = block.logits.chunks_exact(classes.padded());
-            rows.take(block.images)
-        });
-        let values = used.flat_map(|row| row[..classes.channels].iter().copied());
         self.logits.clear();
-        self.logits.extend(values);
+        for block in &self.blocks {
+            let rows = unpadded(&block.logits, classes, block.images);
+            self.logits.extend(rows);
+        }
     }
 
     /// Runs one step of a pass for every block that has images.
@@ -196,11 +188,7 @@ impl CpuNetwork {
             factors,
         };
         let used = self.blocks.iter().filter(|block| block.images > 0).count();
-        let blocks = &mut self.blocks[..used];
-        match rayon::current_num_threads() {
-            1 => blocks.iter_mut().for_each(|block| work(&pass, block)),
-            _ => blocks.par_iter_mut().for_each(|block| work(&pass, block)),
-        }
+        in_parallel(&mut self.blocks[..used], |block| work(&pass, block));
     }
 
     fn forward(&mut self, factors: &[Vec<f32>], training: bool) {
@@ -243,14 +231,8 @@ impl CpuNetwork {
     fn fold_gradients(&mut self) {
         let used = self.blocks.iter().filter(|block| block.images > 0);
         for (index, block) in used.enumerate() {
-            for weight in self.plan.weights() {
-                Accumulate {
-                    from: &block.gradients[weight.range.clone()],
-                    to: &mut self.state.gradients[weight.range.clone()],
-                    add: index > 0,
-                }
-                .run_on(self.state.isa);
-            }
+            let (weights, add) = (self.plan.weights(), index > 0);
+            self.state.add_gradients(weights, &block.gradients, add);
         }
     }
 }

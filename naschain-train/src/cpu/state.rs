@@ -2,12 +2,13 @@
 //! blocks of images have their sums: the same for all kinds of networks.
 
 use naschain_core::Recipe;
+use rayon::prelude::*;
 
-use crate::kernels::fold::{FoldImages, Recentre};
+use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
 use crate::kernels::statistics::{BackwardStatistics, BatchStatistics, Mean, RunningStatistics};
 use crate::kernels::update::{Sgd, SumOfSquares};
-use crate::plan::{BatchNorm, Role, Tensor};
+use crate::plan::{BatchNorm, MapDims, Role, Tensor, Weight};
 use crate::weights::Weights;
 
 /// Parameters and statistics of a network, with those of its training.
@@ -172,6 +173,23 @@ impl CpuState {
         .run_on(isa);
     }
 
+    /// Sets the gradients of some weights to those of a block, or adds them.
+    pub(crate) fn add_gradients<'w>(
+        &mut self,
+        weights: impl Iterator<Item = &'w Weight>,
+        block: &[f32],
+        add: bool,
+    ) {
+        for weight in weights {
+            Accumulate {
+                from: &block[weight.range.clone()],
+                to: &mut self.gradients[weight.range.clone()],
+                add,
+            }
+            .run_on(self.isa);
+        }
+    }
+
     /// Clips the gradients and updates the parameters.
     pub(crate) fn update(&mut self, tensors: &[Tensor], recipe: &Recipe, rate: f64) {
         let mut squares = 0.0;
@@ -200,5 +218,32 @@ impl CpuState {
             gradients: &self.gradients,
         }
         .run_on(self.isa);
+    }
+}
+
+/// The values of the first `images` rows of logits, without padding.
+pub(crate) fn unpadded(
+    rows: &[f32],
+    classes: MapDims,
+    images: usize,
+) -> impl Iterator<Item = f32> + '_ {
+    let rows = rows.chunks_exact(classes.padded()).take(images);
+    rows.flat_map(move |row| row[..classes.channels].iter().copied())
+}
+
+/// Copies the first `images` rows of `from`, which have no padding, to those of `to`.
+pub(crate) fn fill_padded(from: &[f32], classes: MapDims, images: usize, to: &mut [f32]) {
+    let rows = to.chunks_exact_mut(classes.padded());
+    let rows = rows.zip(from.chunks_exact(classes.channels));
+    for (to, from) in rows.take(images) {
+        to[..classes.channels].copy_from_slice(from);
+    }
+}
+
+/// Does the same work for each block. One thread does it without the pool, which may allocate.
+pub(crate) fn in_parallel<B: Send>(blocks: &mut [B], work: impl Fn(&mut B) + Sync) {
+    match rayon::current_num_threads() {
+        1 => blocks.iter_mut().for_each(&work),
+        _ => blocks.par_iter_mut().for_each(&work),
     }
 }

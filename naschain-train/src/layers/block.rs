@@ -24,13 +24,7 @@ pub(super) struct LayerPass<'a> {
 
 impl LayerPass<'_> {
     pub(super) fn affine(&self, norm: usize) -> Affine<'_> {
-        let norm = &self.norms[norm];
-        Affine {
-            mean: &norm.statistics.mean,
-            scale: &norm.statistics.scale,
-            bias: &self.parameters[norm.bias.range.clone()],
-            relu: false,
-        }
+        self.norms[norm].affine(self.parameters, false)
     }
 
     /// The drop-path factors of a block's images.

@@ -2,7 +2,8 @@
 //!
 //! As in `crate::cpu`, a batch is divided into blocks of images, which pass through the layers in
 //! parallel; a pass goes from one batch norm to the next, where the blocks' sums are combined in their
-//! order. A network owns the buffers of a whole training step.
+//! order. A network owns the buffers of a whole training step; a step allocates small lists of layers
+//! and maps, but no maps.
 
 mod backward;
 mod block;
@@ -15,15 +16,13 @@ mod tests;
 use std::ops::Range;
 
 use naschain_core::{LayerGraph, NetworkRef, Recipe, Shape};
-use rayon::prelude::*;
 
 use self::block::{LayerBlock, LayerPass};
 use self::plan::LayersPlan;
 use crate::Error;
-use crate::cpu::state::{BlockSums, CpuState};
+use crate::cpu::state::{BlockSums, CpuState, fill_padded, in_parallel, unpadded};
 use crate::engine::{Engine, StepInput};
 use crate::kernels::BLOCK;
-use crate::kernels::fold::Accumulate;
 use crate::kernels::simd::Isa;
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
@@ -126,11 +125,7 @@ impl Engine for LayersNetwork {
         let classes = self.plan.classes();
         for block in self.blocks.iter_mut().filter(|block| block.images > 0) {
             let gradient = &self.cross_entropy.gradient[block.first * classes.channels..];
-            let rows = block.dlogits.chunks_exact_mut(classes.padded());
-            let rows = rows.zip(gradient.chunks_exact(classes.channels));
-            for (to, from) in rows.take(block.images) {
-                to[..classes.channels].copy_from_slice(from);
-            }
+            fill_padded(gradient, classes, block.images, &mut block.dlogits);
         }
         self.plan
             .fill_transposed(&self.state.parameters, &mut self.backward);
@@ -179,11 +174,7 @@ impl LayersNetwork {
             factors,
         };
         let used = self.blocks.iter().filter(|block| block.images > 0).count();
-        let blocks = &mut self.blocks[..used];
-        match rayon::current_num_threads() {
-            1 => blocks.iter_mut().for_each(|block| work(&pass, block)),
-            _ => blocks.par_iter_mut().for_each(|block| work(&pass, block)),
-        }
+        in_parallel(&mut self.blocks[..used], |block| work(&pass, block));
     }
 
     /// The layers from one batch norm, or the first layer, up to the next batch norm, or the end.
@@ -218,13 +209,11 @@ impl LayersNetwork {
             }
         }
         let classes = self.plan.classes();
-        let used = self.blocks.iter().flat_map(|block| {
-            let rows = block.logits.chunks_exact(classes.padded());
-            rows.take(block.images)
-        });
-        let values = used.flat_map(|row| row[..classes.channels].iter().copied());
         self.logits.clear();
-        self.logits.extend(values);
+        for block in &self.blocks {
+            let rows = unpadded(&block.logits, classes, block.images);
+            self.logits.extend(rows);
+        }
     }
 
     fn norm_at(&self, layer: usize) -> Option<usize> {
@@ -260,14 +249,8 @@ impl LayersNetwork {
     fn fold_gradients(&mut self) {
         let used = self.blocks.iter().filter(|block| block.images > 0);
         for (index, block) in used.enumerate() {
-            for weight in self.plan.weights() {
-                Accumulate {
-                    from: &block.gradients[weight.range.clone()],
-                    to: &mut self.state.gradients[weight.range.clone()],
-                    add: index > 0,
-                }
-                .run_on(self.state.isa);
-            }
+            let (weights, add) = (self.plan.weights(), index > 0);
+            self.state.add_gradients(weights, &block.gradients, add);
         }
     }
 }

@@ -5,7 +5,7 @@ use naschain_core::{GraphLayer, LayerGraph, LayerOperation, Shape};
 
 use crate::Error;
 use crate::plan::planner::Planner;
-use crate::plan::{MapDims, Packing, Role, Tensor, Weight};
+use crate::plan::{MapDims, Packing, Role, Tensor, Weight, parameters};
 use crate::weights::Init;
 
 /// The layers of a network, without parameter values.
@@ -64,7 +64,7 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// The layers that the output of a network depends on, with maps of so many lanes.
+    /// The layers that the output of a network depends on; `lanes` gives the lanes of a map by its channels.
     pub(crate) fn new(graph: &LayerGraph, lanes: &dyn Fn(usize) -> usize) -> Wiring {
         let used = graph.used_maps();
         let (mut layers, mut paths) = (Vec::new(), 0);
@@ -189,28 +189,17 @@ impl LayersPlan {
 
     /// The linear layer's output, as a map of one pixel.
     pub(crate) fn classes(&self) -> MapDims {
-        MapDims {
-            channels: self.linear.outputs,
-            lanes: self.linear.lanes,
-            height: 1,
-            width: 1,
-        }
+        self.linear.output()
     }
 
     /// The linear layer's inputs, as maps of one pixel that are all alike.
     pub(crate) fn features(&self) -> MapDims {
-        MapDims {
-            height: 1,
-            width: 1,
-            ..self.maps[self.outputs[0]]
-        }
+        self.maps[self.outputs[0]].pixel()
     }
 
     /// All parameters, in declaration order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
-        let is_parameter =
-            |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
-        self.tensors.iter().filter(is_parameter)
+        parameters(&self.tensors)
     }
 
     /// All parameters except those of batch norms.

@@ -12,6 +12,7 @@ use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{
     Transposed, flipped, pack_taps, pack1, pack3, unpack_taps, unpack1, unpack3,
 };
+use crate::kernels::norm::Affine;
 use crate::kernels::statistics::NormStatistics;
 use crate::weights::NamedTensor;
 
@@ -99,8 +100,8 @@ pub(crate) enum Packing {
     Rows,
     /// 3×3 convolutions.
     Kernel3,
-    /// Convolutions whose kernel has one row or one column, of so many taps: those of a tap together, as
-    /// if each tap read a map of its own.
+    /// Convolutions whose kernel has one row or one column; the number is that of its taps. The values of
+    /// a tap are together, as if each tap read a map of its own.
     Taps(usize),
 }
 
@@ -135,6 +136,15 @@ pub(crate) struct BatchNorm {
 impl MapDims {
     pub(crate) fn pixels(self) -> usize {
         self.height * self.width
+    }
+
+    /// One pixel of such a map.
+    pub(crate) fn pixel(self) -> MapDims {
+        MapDims {
+            height: 1,
+            width: 1,
+            ..self
+        }
     }
 
     /// Channels, padded to whole blocks.
@@ -190,6 +200,16 @@ impl MapDims {
 }
 
 impl Weight {
+    /// The output of a linear layer with this weight, as a map of one pixel.
+    pub(crate) fn output(&self) -> MapDims {
+        MapDims {
+            channels: self.outputs,
+            lanes: self.lanes,
+            height: 1,
+            width: 1,
+        }
+    }
+
     fn pack(&self, values: &[f32]) -> Vec<f32> {
         match self.packing {
             Packing::Rows => pack1(values, self.inputs, self.lanes),
@@ -247,31 +267,38 @@ impl Weight {
     }
 }
 
+impl BatchNorm {
+    /// Its statistics as an affine function, with the bias among all parameters.
+    pub(crate) fn affine<'a>(&'a self, parameters: &'a [f32], relu: bool) -> Affine<'a> {
+        Affine {
+            mean: &self.statistics.mean,
+            scale: &self.statistics.scale,
+            bias: &parameters[self.bias.range.clone()],
+            relu,
+        }
+    }
+}
+
+/// The parameters among tensors: those that are trained, and those that are counted only.
+pub(crate) fn parameters(tensors: &[Tensor]) -> impl Iterator<Item = &Tensor> {
+    let is_parameter = |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
+    tensors.iter().filter(is_parameter)
+}
+
 impl NetworkPlan {
     /// The linear layer's output, as a map of one pixel.
     pub(crate) fn classes(&self) -> MapDims {
-        MapDims {
-            channels: self.linear.outputs,
-            lanes: self.linear.lanes,
-            height: 1,
-            width: 1,
-        }
+        self.linear.output()
     }
 
     /// The linear layer's input, as a map of one pixel.
     pub(crate) fn features(&self) -> MapDims {
-        MapDims {
-            height: 1,
-            width: 1,
-            ..self.head
-        }
+        self.head.pixel()
     }
 
     /// All parameters, in declaration order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
-        let is_parameter =
-            |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
-        self.tensors.iter().filter(is_parameter)
+        parameters(&self.tensors)
     }
 
     /// All parameters except those of batch norms.

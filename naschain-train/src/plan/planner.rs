@@ -183,8 +183,7 @@ impl<'a> Planner<'a> {
         self.packed(name, shape, start, packing, 1)
     }
 
-    /// Takes a tensor whose first dimension is that of the outputs, and whose inputs come from so many
-    /// maps.
+    /// Takes a tensor whose first dimension is that of the outputs; its inputs come from `maps` maps.
     pub(crate) fn packed(
         &mut self,
         name: &str,
