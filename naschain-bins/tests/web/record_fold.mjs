@@ -16,9 +16,12 @@ function emptied(value) {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, emptied(inner)]));
 }
 
-/** All events of the stream up to a number of the journal. */
+/**
+ * All events of the stream up to a number of the journal. Some come after the end of the run: a miner that
+ * was killed is away only then. The first message about activity follows the events that there were.
+ */
 async function eventsUntil(address, last) {
-  const response = await fetch(`${address}/v1/events`);
+  const response = await fetch(`${address}/v1/events?activity=true`);
   const events = [];
   let text = "";
   for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
@@ -26,12 +29,12 @@ async function eventsUntil(address, last) {
     const messages = text.split("\n\n");
     text = messages.pop();
     for (const message of messages) {
+      if (message.startsWith("event: activity")) return events;
       const id = message.match(/^id: (\d+)/m);
-      if (id) events.push(JSON.parse(message.match(/^data: (.*)$/m)[1]));
-      if (id && events.at(-1).type === "finished" && Number(id[1]) <= last) return events;
+      if (id && Number(id[1]) <= last) events.push(JSON.parse(message.match(/^data: (.*)$/m)[1]));
     }
   }
-  throw new Error("the stream ended before the run");
+  throw new Error("the stream ended before its message about activity");
 }
 
 const COLUMNS = [
