@@ -2,7 +2,7 @@
 
     cargo build --release
     target/python/bin/python python/cpu_speed.py [--isa avx512|avx2] [--networks 10] [--rounds 3]
-        [--space micro]
+        [--space micro|mobile]
 
 Draws random genomes with a fixed seed and trains each in turn with `miner speed` and in
 PyTorch, once per memory format, `--rounds` times; both programs are limited to the same instruction
@@ -40,6 +40,32 @@ CELLS = [
     ("1x8x8", 16, 3, 3),
 ]
 OPERATIONS = 9
+# Input, initial channels, stages and the largest depth of the size space.
+STAGES = [
+    ("3x32x32", 16, 3, 3),
+    ("3x32x32", 8, 4, 2),
+    ("1x28x28", 8, 3, 3),
+    ("3x32x32", 24, 3, 4),
+    ("1x8x8", 16, 2, 3),
+]
+
+
+def gene(draw, choices):
+    """The bits of a random gene; one with a single value has none."""
+    bits = (choices - 1).bit_length()
+    return format(draw.randrange(choices), f"0{bits}b") if bits > 0 else ""
+
+
+def sizes(count):
+    """Flags and genomes of random networks of the size space."""
+    draw = random.Random(1)
+    for index in range(count):
+        shape, channels, stages, depth = STAGES[index % len(STAGES)]
+        # A stage has a depth, one of four widths, squeeze-and-excitation or none, and for each block
+        # one of three kernels and of four expansions; the last gene is one of four resolutions.
+        choices = ([depth, 4, 2] + [3, 4] * depth) * stages + [4]
+        flags = ["--space", "mobile", "--stages", str(stages), "--depth", str(depth)]
+        yield shape, channels, flags, "".join(gene(draw, each) for each in choices)
 
 
 def cells(count):
@@ -50,7 +76,7 @@ def cells(count):
         bits = ""
         for block in [*range(blocks)] * 2:
             for choices in [OPERATIONS, block + 2] * 2:
-                bits += format(draw.randrange(choices), f"0{(choices - 1).bit_length()}b")
+                bits += gene(draw, choices)
         flags = ["--space", "micro", "--blocks", str(blocks), "--layers", str(layers)]
         yield shape, channels, flags, bits
 
@@ -129,7 +155,7 @@ def step(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--isa", default="avx512")
-    parser.add_argument("--space", choices=["macro", "micro"], default="macro")
+    parser.add_argument("--space", choices=["macro", "micro", "mobile"], default="macro")
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
@@ -141,7 +167,7 @@ def main():
     if args.step:
         return step(args)
     rows = []
-    networks = {"macro": phases, "micro": cells}[args.space]
+    networks = {"macro": phases, "micro": cells, "mobile": sizes}[args.space]
     for shape, channels, flags, genome in networks(args.networks):
         command = [args.programs / "genomaster", "inspect", "--json", *flags]
         if args.space == "macro":

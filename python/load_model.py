@@ -9,20 +9,32 @@ In your own program:
     pixels = read_picture("photo.png", description["architecture"]["input"])
     logits = network(pixels[None])    # [images, channels, height, width], from 0 (black) to 255 (white)
 
-Requires torch, safetensors and blake3; read_picture and the command above also require numpy and
-pillow.
+Requires torch, numpy, safetensors and blake3; read_picture and the command above also pillow.
 """
 
 import argparse
 import json
 import math
 import sys
+from collections import OrderedDict
 
 import blake3
+import numpy
 import torch
 from safetensors import safe_open
 from torch import nn
 from torch.nn import functional as F
+
+
+def sizes(shape):
+    """The numbers of a shape, a text such as 3x32x32: channels, height, width."""
+    return [int(size) for size in shape.split("x")]
+
+
+def convolution(inputs, outputs, kernel, stride=1, dilation=1, groups=1):
+    """A convolution without bias; its padding keeps the resolution, which a stride divides."""
+    padding = dilation * (kernel - 1) // 2
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
 
 
 class Join(nn.Module):
@@ -40,19 +52,6 @@ class Join(nn.Module):
         return F.conv2d(torch.cat([maps[number] for number in self.inputs], dim=1), self.weight)
 
 
-class Node(nn.Module):
-    """3x3 convolution, batch norm, ReLU."""
-
-    def __init__(self, inputs, channels):
-        super().__init__()
-        self.input = Join(inputs, channels)
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, maps):
-        return F.relu(self.norm(self.conv(self.input(maps))))
-
-
 class Phase(nn.Module):
     """An entry convolution, the nodes, and batch norm with ReLU at the end."""
 
@@ -62,9 +61,12 @@ class Phase(nn.Module):
         self.entry = nn.Conv2d(entry["in_channels"], channels, entry["kernel"], bias=False)
         # Not applied if the channels already match, but its parameters are counted.
         self.entry_applied = entry["applied"]
-        self.nodes = nn.ModuleDict(
-            {str(node["number"]): Node(node["inputs"], channels) for node in phase["nodes"]}
-        )
+        self.nodes = nn.ModuleDict()
+        for node in phase["nodes"]:
+            layers = {"input": Join(node["inputs"], channels)}
+            layers["conv"] = convolution(channels, channels, 3)
+            layers.update(norm=nn.BatchNorm2d(channels), relu=nn.ReLU())
+            self.nodes[str(node["number"])] = nn.Sequential(OrderedDict(layers))
         self.output = Join(phase["output"], channels)
         self.norm = nn.BatchNorm2d(channels)
 
@@ -76,16 +78,13 @@ class Phase(nn.Module):
         return F.relu(self.norm(self.output(maps)))
 
 
-class Pointwise(nn.Module):
-    """ReLU, 1x1 convolution, batch norm."""
+def rectified(outputs, **convolutions):
+    """ReLU, the convolutions, batch norm."""
+    return nn.Sequential(OrderedDict(relu=nn.ReLU(), **convolutions, norm=nn.BatchNorm2d(outputs)))
 
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
 
-    def forward(self, x):
-        return self.norm(self.convolution(F.relu(x)))
+def pointwise(inputs, outputs):
+    return rectified(outputs, convolution=convolution(inputs, outputs, 1))
 
 
 class FactorisedReduction(nn.Module):
@@ -93,8 +92,7 @@ class FactorisedReduction(nn.Module):
 
     def __init__(self, inputs, outputs):
         super().__init__()
-        halves = [nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False) for _ in range(2)]
-        self.halves = nn.ModuleList(halves)
+        self.halves = nn.ModuleList(convolution(inputs, outputs // 2, 1, 2) for _ in range(2))
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x):
@@ -102,46 +100,27 @@ class FactorisedReduction(nn.Module):
         return self.norm(torch.cat([self.halves[0](x), self.halves[1](x[:, :, 1:, 1:])], dim=1))
 
 
-class Separable(nn.Module):
-    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
-
-    def __init__(self, channels, kernel, stride, dilation=1):
-        super().__init__()
-        padding = dilation * (kernel - 1) // 2
-        self.depthwise = nn.Conv2d(
-            channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
-        )
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x):
-        return self.norm(self.pointwise(self.depthwise(F.relu(x))))
+def separable(channels, kernel, stride, dilation=1):
+    depthwise = convolution(channels, channels, kernel, stride, dilation, groups=channels)
+    return rectified(channels, depthwise=depthwise, pointwise=convolution(channels, channels, 1))
 
 
-class Convolution7(nn.Module):
-    """ReLU, 1x7 convolution, 7x1 convolution, batch norm."""
-
-    def __init__(self, channels, stride):
-        super().__init__()
-        self.across = nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False)
-        self.down = nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x):
-        return self.norm(self.down(self.across(F.relu(x))))
+def convolution7(channels, stride):
+    across = nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False)
+    down = nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False)
+    return rectified(channels, across=across, down=down)
 
 
 def side(edge, channels):
     """The operation of one side of a block."""
     operation, stride = edge["operation"], edge["stride"]
-    twice = {"separable3": 3, "separable5": 5, "separable7": 7}
-    if operation in twice:
-        kernel = twice[operation]
-        return nn.Sequential(Separable(channels, kernel, stride), Separable(channels, kernel, 1))
-    if operation in ("dilated3", "dilated5"):
-        return Separable(channels, int(operation[-1]), stride, dilation=2)
+    if operation.startswith("separable"):
+        kernel = int(operation[-1])
+        return nn.Sequential(separable(channels, kernel, stride), separable(channels, kernel, 1))
+    if operation.startswith("dilated"):
+        return separable(channels, int(operation[-1]), stride, dilation=2)
     if operation == "convolution7":
-        return Convolution7(channels, stride)
+        return convolution7(channels, stride)
     if operation == "max_pool3":
         return nn.MaxPool2d(3, stride, 1)
     if operation == "average_pool3":
@@ -166,11 +145,11 @@ class Cell(nn.Module):
 
     def __init__(self, cell):
         super().__init__()
-        before, last = (int(shape.split("x")[0]) for shape in cell["inputs"])
-        channels = int(cell["block"].split("x")[0])
+        before, last = (sizes(shape)[0] for shape in cell["inputs"])
+        channels = sizes(cell["block"])[0]
         reduced = cell["preprocessing"] == "factorised_reduction"
-        first = (FactorisedReduction if reduced else Pointwise)(before, channels)
-        self.inputs = nn.ModuleList([first, Pointwise(last, channels)])
+        first = (FactorisedReduction if reduced else pointwise)(before, channels)
+        self.inputs = nn.ModuleList([first, pointwise(last, channels)])
         self.blocks = nn.ModuleList(Block(edges, channels) for edges in cell["blocks"])
         self.outputs = cell["outputs"]
 
@@ -181,16 +160,45 @@ class Cell(nn.Module):
         return torch.cat([maps[number] for number in self.outputs], dim=1)
 
 
-class Stem(nn.Module):
-    """3x3 convolution, batch norm."""
+def normed(inputs, outputs, kernel, activation=nn.Identity, stride=1, groups=1):
+    """Convolution, batch norm, activation."""
+    layers = {"convolution": convolution(inputs, outputs, kernel, stride, groups=groups)}
+    layers.update(norm=nn.BatchNorm2d(outputs), activation=activation())
+    return nn.Sequential(OrderedDict(layers))
 
-    def __init__(self, planes, channels):
+
+class Squeeze(nn.Module):
+    """Squeeze-and-excitation: scales each channel by what it makes of all channels' means."""
+
+    def __init__(self, channels, squeezed):
         super().__init__()
-        self.convolution = nn.Conv2d(planes, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.restore = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x):
-        return self.norm(self.convolution(x))
+        squeezed = F.relu(self.reduce(x.mean(dim=(2, 3), keepdim=True)))
+        return x * F.hardsigmoid(self.restore(squeezed))
+
+
+class Residual(nn.Sequential):
+    """Adds its input to what its layers make of it."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def inverted_residual(block):
+    """A block of the size space."""
+    inputs, outputs = sizes(block["input"])[0], sizes(block["output"])[0]
+    wide, stride, squeezed = block["expanded"], block["stride"], block["squeezed"]
+    activation = {"relu": nn.ReLU, "hard_swish": nn.Hardswish}[block["activation"]]
+    layers = {"expand": normed(inputs, wide, 1, activation)}
+    layers["depthwise"] = normed(wide, wide, block["kernel"], activation, stride, groups=wide)
+    if squeezed is not None:
+        layers["squeeze"] = Squeeze(wide, squeezed)
+    layers["project"] = normed(wide, outputs, 1)
+    kind = Residual if block["input"] == block["output"] else nn.Sequential
+    return kind(OrderedDict(layers))
 
 
 class Network(nn.Module):
@@ -199,14 +207,22 @@ class Network(nn.Module):
     def __init__(self, description):
         super().__init__()
         architecture = description["architecture"]
-        planes = int(architecture["input"].split("x")[0])
-        cells, phases = architecture.get("cells"), architecture.get("phases", [])
-        if cells is not None:
-            self.stem = Stem(planes, architecture["stem_channels"])
+        planes = sizes(architecture["input"])[0]
+        if "cells" in architecture:
+            cells = architecture["cells"]
+            self.stem = normed(planes, architecture["stem_channels"], 3)
             self.cells = nn.ModuleList(Cell(cell) for cell in cells)
-            last = cells[-1]
-            features = len(last["outputs"]) * int(last["block"].split("x")[0])
+            features = len(cells[-1]["outputs"]) * sizes(cells[-1]["block"])[0]
+        elif "blocks" in architecture:
+            self.resize = nn.Identity()
+            if architecture["resolution"] != architecture["input"]:
+                self.resize = nn.Upsample(sizes(architecture["resolution"])[1:], mode="bilinear")
+            blocks, features = architecture["blocks"], architecture["head_channels"]
+            self.stem = normed(planes, architecture["stem_channels"], 3, nn.Hardswish)
+            self.blocks = nn.Sequential(*(inverted_residual(block) for block in blocks))
+            self.head = normed(sizes(blocks[-1]["output"])[0], features, 1, nn.Hardswish)
         else:
+            phases = architecture["phases"]
             self.phases = nn.ModuleList(Phase(phase) for phase in phases)
             features = phases[-1]["channels"] if phases else planes
         self.linear = nn.Linear(features, architecture["classes"])
@@ -222,6 +238,8 @@ class Network(nn.Module):
             before = x = self.stem(x)
             for cell in self.cells:
                 before, x = x, cell(before, x)
+        elif hasattr(self, "blocks"):
+            x = self.head(self.blocks(self.stem(self.resize(x))))
         else:
             for index, phase in enumerate(self.phases):
                 x = phase(F.max_pool2d(x, 2) if index > 0 else x)
@@ -268,7 +286,6 @@ def read_picture(path, shape):
     but for the decoding of JPEG and lossy WebP, where decoders round differently: by up to 4 grey
     levels where colours are subsampled (4:2:0), which changes probabilities by up to 0.02.
     """
-    import numpy
     from PIL import Image
 
     channels, height, width = map(int, shape.split("x"))
@@ -302,8 +319,6 @@ def crop(pixels, height, width):
 
 def resize(pixels, height, width, white):
     """Linear interpolation with antialiasing of rows x columns x channels, to whole grey levels."""
-    import numpy
-
     if pixels.shape[:2] == (height, width):
         return pixels
     vertical = interpolation(pixels.shape[0], height)
@@ -316,8 +331,6 @@ def resize(pixels, height, width, white):
 
 def interpolation(before, after):
     """Weights [after, before] of a triangle filter, wider than a pixel if the side shrinks."""
-    import numpy
-
     ratio = before / after
     support = max(ratio, 1.0)
     weights = numpy.zeros((after, before))
@@ -364,10 +377,11 @@ def main():
             continue
         with torch.no_grad():
             logits = network(pixels[None])[0].double()
-        ranked = sorted(zip(logits.softmax(dim=0).tolist(), range(len(names))), key=rank)
+        # Most probable first; the sort is stable, so among equals lower class numbers.
+        ranked = logits.softmax(dim=0)[: len(names)].sort(descending=True, stable=True)
         top = [
             {"class": number, "name": str(names[number]), "probability": probability}
-            for probability, number in ranked[: options.top]
+            for probability, number in zip(*(part[: options.top].tolist() for part in ranked))
         ]
         answers.append({"image": image, "top": top})
         if not options.json:
@@ -377,12 +391,6 @@ def main():
         print(json.dumps(answers, indent=2))
     if failed:
         sys.exit(2)
-
-
-def rank(entry):
-    """Most probable first; among equals, lower class numbers."""
-    probability, number = entry
-    return -probability, number
 
 
 if __name__ == "__main__":

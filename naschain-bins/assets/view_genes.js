@@ -90,7 +90,11 @@ function geneName({ facts }, gene) {
 }
 
 /** The name of a part of a genome. */
-const partName = ({ facts }, part) => (facts.space === "micro" ? ["normal cell", "reduction cell"][part] : `phase ${part + 1}`);
+function partName({ facts }, part) {
+  if (facts.space === "micro") return ["normal cell", "reduction cell"][part];
+  if (facts.space !== "mobile") return `phase ${part + 1}`;
+  return (part + 1) * facts.phase_len > facts.genome_len ? "resolution" : `stage ${part + 1}`;
+}
 
 async function drawBars(figure, record, rows, measure) {
   const length = record.facts.genome_len;

@@ -113,8 +113,8 @@ export function networkAxes(record) {
     flops: { label: "FLOPs", format: ".3~s", of: (row) => record.flops[row], isCost: true },
     accuracy: { label: `${measured} accuracy (%)`, format: ".2~f", of: (row) => record.accuracy[row] },
     ...(measured === "validation" ? { test: { label: "test accuracy (%)", format: ".2~f", of: (row) => record.test_accuracy[record.job[row]] ?? null } } : {}),
-    // Cells have as many blocks in every network.
-    ...(record.facts.space === "micro" ? {} : { nodes: { label: "nodes", format: ".3~r", of: (row) => nodesOf(record.genome[row], record.facts.phase_len) } }),
+    // Other spaces have no nodes.
+    ...(record.facts.space !== "macro" ? {} : { nodes: { label: "nodes", format: ".3~r", of: (row) => nodesOf(record.genome[row], record.facts.phase_len) } }),
     evaluation: { label: "evaluation", format: "~r", of: (row) => record.place[row] + 1 },
     generation: { label: "generation", format: "~r", of: (row) => record.generation[row] },
   };

@@ -34,13 +34,17 @@ pub struct Layer {
 
 impl Layer {
     /// A layer of this kind, with its parameters and FLOPs.
-    pub(crate) fn new(place: &str, kind: &str, output: Shape, costs: [usize; 2]) -> Layer {
-        let [params, flops] = costs.map(|cost| cost as u64);
-        Layer {
+    pub(crate) fn new(
+        place: &str,
+        kind: &str,
+        output: Shape,
+        [params, flops]: [u128; 2],
+    ) -> Result<Layer, Error> {
+        Ok(Layer {
             name: format!("{place}: {kind}"),
             output,
-            costs: Costs { params, flops },
-        }
+            costs: fitted(params, flops)?,
+        })
     }
 }
 
@@ -141,7 +145,8 @@ pub(crate) fn listed<P: fmt::Display>(
     layers.collect()
 }
 
-fn fitted(params: u128, flops: u128) -> Result<Costs, Error> {
+/// Counts as 64-bit numbers.
+pub(crate) fn fitted(params: u128, flops: u128) -> Result<Costs, Error> {
     let fit = |what, count| u64::try_from(count).map_err(|_| Error::CostOverflow { what });
     Ok(Costs {
         params: fit("parameters", params)?,

@@ -1,7 +1,8 @@
 //! A network as a list of layers: what the spaces other than the macro space decode to for training and
 //! export.
 
-use crate::{Layer, Shape};
+use crate::cost::{elements, wide};
+use crate::{Error, Layer, Shape};
 
 /// A network as a list of layers, in the order of a forward pass.
 ///
@@ -76,6 +77,19 @@ pub enum LayerOperation {
     BatchNorm,
     /// ReLU.
     Relu,
+    /// min(max(x + 3, 0), 6) ÷ 6
+    HardSigmoid,
+    /// x · min(max(x + 3, 0), 6) ÷ 6
+    HardSwish,
+    /// The mean of each channel, as a map of one pixel.
+    GlobalAverage,
+    /// A number for each channel is added to a map of one pixel. The layer's only tensor has its name.
+    Bias,
+    /// The first input, each of its channels times that of the second, a map of one pixel.
+    Scale,
+    /// The image with another number of rows and columns, by bilinear interpolation without antialiasing.
+    /// Only 3×3 convolutions read it.
+    Resize,
     /// 3×3 max pooling.
     MaxPool {
         /// Stride in both directions.
@@ -137,74 +151,75 @@ impl LayerGraph {
 
     /// The layers that are computed for the output, with their own costs: without those that it does not
     /// depend on, with sums and copies, and with one ReLU for several readers. The costs of a network in
-    /// the sense of [`Costs`](crate::Costs) count otherwise, as NSGA-Net does.
-    pub fn computed_layers(&self) -> Vec<Layer> {
+    /// the micro space count otherwise, as NSGA-Net does.
+    ///
+    /// # Errors
+    /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
+    pub fn computed_layers(&self) -> Result<Vec<Layer>, Error> {
         let used = self.used_maps();
         let of_layers = self.layers.iter().zip(&used[1..]);
         let of_layers = of_layers.filter(|(_, used)| **used);
-        let mut layers: Vec<Layer> = of_layers.map(|(layer, _)| self.layer(layer)).collect();
+        let layers: Result<Vec<Layer>, Error> =
+            of_layers.map(|(layer, _)| self.layer(layer)).collect();
+        let mut layers = layers?;
         let mut features = 0;
+        let place = "classifier";
         for map in &self.outputs {
             let from = self.shape(*map);
-            features += from.channels;
+            features += wide(from.channels);
             let output = Shape {
                 height: 1,
                 width: 1,
                 ..from
             };
-            let costs = [0, from.len()];
-            layers.push(Layer::new(
-                "classifier",
-                "global average pooling",
-                output,
-                costs,
-            ));
+            let costs = [0, elements(from)];
+            layers.push(Layer::new(place, "global average pooling", output, costs)?);
         }
         let output = Shape {
             channels: self.classes,
             height: 1,
             width: 1,
         };
-        let weights = features * self.classes;
-        let costs = [weights + self.classes, weights];
-        layers.push(Layer::new("classifier", "linear", output, costs));
-        layers
+        let weights = features * wide(self.classes);
+        let costs = [weights + wide(self.classes), weights];
+        layers.push(Layer::new(place, "linear", output, costs)?);
+        Ok(layers)
     }
 
-    fn layer(&self, layer: &GraphLayer) -> Layer {
+    fn layer(&self, layer: &GraphLayer) -> Result<Layer, Error> {
         let output = layer.output;
-        let read: usize = layer
-            .inputs
-            .iter()
-            .map(|map| self.shape(*map).channels)
-            .sum();
-        let inputs: usize = layer.inputs.iter().map(|map| self.shape(*map).len()).sum();
-        let (kind, costs) = match layer.operation {
+        let (values, channels) = (elements(output), wide(output.channels));
+        let shapes = layer.inputs.iter().map(|map| self.shape(*map));
+        let read: u128 = shapes.clone().map(|shape| wide(shape.channels)).sum();
+        let inputs: u128 = shapes.map(elements).sum();
+        let mut kind = layer.operation.kind();
+        let costs = match layer.operation {
             LayerOperation::Convolution { kernel, .. } => {
-                let weights = read * output.channels * kernel[0] * kernel[1];
-                let kind = format!("{}x{} convolution", kernel[0], kernel[1]);
-                (kind, [weights, weights * output.height * output.width])
+                let weights = read * channels * wide(kernel[0] * kernel[1]);
+                kind = format!("{}x{} {kind}", kernel[0], kernel[1]);
+                [weights, weights * wide(output.height) * wide(output.width)]
             }
             LayerOperation::Depthwise {
                 kernel, dilation, ..
             } => {
                 let dilated = ["", "dilated "][usize::from(dilation > 1)];
-                let kind = format!("{kernel}x{kernel} {dilated}depthwise convolution");
-                let area = kernel * kernel;
-                (kind, [area * output.channels, area * output.len()])
+                kind = format!("{kernel}x{kernel} {dilated}{kind}");
+                let area = wide(kernel * kernel);
+                [area * channels, area * values]
             }
-            LayerOperation::BatchNorm => {
-                let costs = [2 * output.channels, 2 * output.len()];
-                ("batch norm".to_owned(), costs)
-            }
-            LayerOperation::Relu => ("ReLU".to_owned(), [0, output.len()]),
-            LayerOperation::MaxPool { .. } => ("3x3 max pooling".to_owned(), [0, inputs]),
-            LayerOperation::AveragePool { .. } => ("3x3 average pooling".to_owned(), [0, inputs]),
-            LayerOperation::Subsample { .. } => {
-                ("every second pixel".to_owned(), [0, output.len()])
-            }
-            LayerOperation::Concatenate => ("concatenation".to_owned(), [0, output.len()]),
-            LayerOperation::Add { .. } => ("sum".to_owned(), [0, output.len()]),
+            LayerOperation::BatchNorm => [2 * channels, 2 * values],
+            LayerOperation::MaxPool { .. }
+            | LayerOperation::AveragePool { .. }
+            | LayerOperation::GlobalAverage => [0, inputs],
+            LayerOperation::Bias => [channels, 0],
+            LayerOperation::Resize => [0, 4 * values],
+            LayerOperation::Relu
+            | LayerOperation::HardSigmoid
+            | LayerOperation::HardSwish
+            | LayerOperation::Scale
+            | LayerOperation::Subsample { .. }
+            | LayerOperation::Concatenate
+            | LayerOperation::Add { .. } => [0, values],
         };
         Layer::new(&layer.name, &kind, output, costs)
     }
@@ -224,5 +239,29 @@ impl LayerGraph {
             output,
         });
         self.layers.len()
+    }
+}
+
+impl LayerOperation {
+    /// The name of its kind, without sizes.
+    fn kind(&self) -> String {
+        let kind = match self {
+            LayerOperation::Convolution { .. } => "convolution",
+            LayerOperation::Depthwise { .. } => "depthwise convolution",
+            LayerOperation::BatchNorm => "batch norm",
+            LayerOperation::Relu => "ReLU",
+            LayerOperation::HardSigmoid => "hard sigmoid",
+            LayerOperation::HardSwish => "h-swish",
+            LayerOperation::GlobalAverage => "global average pooling",
+            LayerOperation::Bias => "bias",
+            LayerOperation::Scale => "scaling of channels",
+            LayerOperation::Resize => "bilinear resizing",
+            LayerOperation::MaxPool { .. } => "3x3 max pooling",
+            LayerOperation::AveragePool { .. } => "3x3 average pooling",
+            LayerOperation::Subsample { .. } => "every second pixel",
+            LayerOperation::Concatenate => "concatenation",
+            LayerOperation::Add { .. } => "sum",
+        };
+        kind.to_owned()
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Costs, Error, Layer, MicroArchitecture, Shape};
+use crate::{
+    Architecture, Costs, Error, Layer, LayerGraph, MicroArchitecture, MobileArchitecture, Shape,
+};
 
 /// A network of any space.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +15,8 @@ pub enum Network {
     Macro(Architecture),
     /// Of the micro space.
     Micro(MicroArchitecture),
+    /// Of the size space.
+    Mobile(MobileArchitecture),
 }
 
 /// A network of any space, borrowed: what functions take that work with all of them.
@@ -38,6 +42,8 @@ pub enum NetworkRef<'a> {
     Macro(&'a Architecture),
     /// Of the micro space.
     Micro(&'a MicroArchitecture),
+    /// Of the size space.
+    Mobile(&'a MobileArchitecture),
 }
 
 impl From<Architecture> for Network {
@@ -52,11 +58,18 @@ impl From<MicroArchitecture> for Network {
     }
 }
 
+impl From<MobileArchitecture> for Network {
+    fn from(network: MobileArchitecture) -> Network {
+        Network::Mobile(network)
+    }
+}
+
 impl<'a> From<&'a Network> for NetworkRef<'a> {
     fn from(network: &'a Network) -> Self {
         match network {
             Network::Macro(network) => NetworkRef::Macro(network),
             Network::Micro(network) => NetworkRef::Micro(network),
+            Network::Mobile(network) => NetworkRef::Mobile(network),
         }
     }
 }
@@ -73,12 +86,19 @@ impl<'a> From<&'a MicroArchitecture> for NetworkRef<'a> {
     }
 }
 
+impl<'a> From<&'a MobileArchitecture> for NetworkRef<'a> {
+    fn from(network: &'a MobileArchitecture) -> Self {
+        NetworkRef::Mobile(network)
+    }
+}
+
 impl NetworkRef<'_> {
     /// Shape of one input image.
     pub fn input(self) -> Shape {
         match self {
             NetworkRef::Macro(network) => network.input,
             NetworkRef::Micro(network) => network.input,
+            NetworkRef::Mobile(network) => network.input,
         }
     }
 
@@ -87,6 +107,7 @@ impl NetworkRef<'_> {
         match self {
             NetworkRef::Macro(network) => network.classes,
             NetworkRef::Micro(network) => network.classes,
+            NetworkRef::Mobile(network) => network.classes,
         }
     }
 
@@ -98,6 +119,7 @@ impl NetworkRef<'_> {
         match self {
             NetworkRef::Macro(network) => network.costs(),
             NetworkRef::Micro(network) => network.costs(),
+            NetworkRef::Mobile(network) => network.costs(),
         }
     }
 
@@ -109,23 +131,30 @@ impl NetworkRef<'_> {
         match self {
             NetworkRef::Macro(network) => network.layers(),
             NetworkRef::Micro(network) => network.layers(),
+            NetworkRef::Mobile(network) => network.layers(),
         }
     }
 }
 
 impl NetworkRef<'_> {
+    /// The network as a list of layers; `None` in the macro space, whose networks are phases.
+    pub fn graph(self) -> Option<LayerGraph> {
+        match self {
+            NetworkRef::Macro(_) => None,
+            NetworkRef::Micro(network) => Some(network.graph()),
+            NetworkRef::Mobile(network) => Some(network.graph()),
+        }
+    }
+
     /// The layers that are computed for the output, with what each of them costs by itself. In the macro
     /// space they are [`NetworkRef::layers`]; see also [`LayerGraph::computed_layers`].
     ///
     /// # Errors
     /// As [`NetworkRef::costs`].
-    ///
-    /// [`LayerGraph::computed_layers`]: crate::LayerGraph::computed_layers
     pub fn computed_layers(self) -> Result<Vec<Layer>, Error> {
-        self.costs()?;
-        match self {
-            NetworkRef::Macro(network) => network.layers(),
-            NetworkRef::Micro(network) => Ok(network.graph().computed_layers()),
+        match self.graph() {
+            None => self.layers(),
+            Some(graph) => graph.computed_layers(),
         }
     }
 }

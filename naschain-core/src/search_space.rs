@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Error, Genome, MacroSpace, MicroSpace, Network, Shape, Stream};
+use crate::{
+    Error, GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Network, Shape, Stream,
+};
 
 /// A space that a run can search: each of its genomes, which are bits, stands for a network.
 ///
@@ -26,6 +28,8 @@ pub enum SearchSpace {
     Macro(MacroSpace),
     /// NSGA-Net's micro space.
     Micro(MicroSpace),
+    /// The size space.
+    Mobile(MobileSpace),
 }
 
 impl From<MacroSpace> for SearchSpace {
@@ -52,6 +56,12 @@ impl From<MicroSpace> for SearchSpace {
     }
 }
 
+impl From<MobileSpace> for SearchSpace {
+    fn from(space: MobileSpace) -> SearchSpace {
+        SearchSpace::Mobile(space)
+    }
+}
+
 /// The fields of all spaces.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +70,8 @@ struct SpaceFields {
     nodes: Option<usize>,
     blocks: Option<usize>,
     layers: Option<usize>,
+    stages: Option<usize>,
+    depth: Option<usize>,
     input: Shape,
     init_channels: usize,
     classes: usize,
@@ -69,23 +81,34 @@ impl<'de> Deserialize<'de> for SearchSpace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fields = SpaceFields::deserialize(deserializer)?;
         let (input, init_channels, classes) = (fields.input, fields.init_channels, fields.classes);
-        match (fields.phases, fields.nodes, fields.blocks, fields.layers) {
-            (Some(phases), Some(nodes), None, None) => Ok(SearchSpace::Macro(MacroSpace {
+        let of_macro = (fields.phases, fields.nodes);
+        let of_micro = (fields.blocks, fields.layers);
+        let of_mobile = (fields.stages, fields.depth);
+        const NO: (Option<usize>, Option<usize>) = (None, None);
+        match (of_macro, of_micro, of_mobile) {
+            ((Some(phases), Some(nodes)), NO, NO) => Ok(SearchSpace::Macro(MacroSpace {
                 phases,
                 nodes,
                 input,
                 init_channels,
                 classes,
             })),
-            (None, None, Some(blocks), Some(layers)) => Ok(SearchSpace::Micro(MicroSpace {
+            (NO, (Some(blocks), Some(layers)), NO) => Ok(SearchSpace::Micro(MicroSpace {
                 blocks,
                 layers,
                 input,
                 init_channels,
                 classes,
             })),
+            (NO, NO, (Some(stages), Some(depth))) => Ok(SearchSpace::Mobile(MobileSpace {
+                stages,
+                depth,
+                input,
+                init_channels,
+                classes,
+            })),
             _ => Err(serde::de::Error::custom(
-                "a space has either phases and nodes (macro) or blocks and layers (micro)",
+                "a space has either phases and nodes (macro), or blocks and layers (micro), or stages and depth (mobile)",
             )),
         }
     }
@@ -98,19 +121,21 @@ impl fmt::Display for SearchSpace {
 }
 
 impl SearchSpace {
-    /// Its name: `macro` or `micro`.
+    /// Its name: `macro`, `micro` or `mobile`.
     pub fn name(&self) -> &'static str {
         match self {
             SearchSpace::Macro(_) => "macro",
             SearchSpace::Micro(_) => "micro",
+            SearchSpace::Mobile(_) => "mobile",
         }
     }
 
-    /// What the parts of a genome stand for: `phases` or `cells`.
+    /// What the parts of a genome stand for: `phases`, `cells` or `stages`.
     pub fn parts(&self) -> &'static str {
         match self {
             SearchSpace::Macro(_) => "phases",
             SearchSpace::Micro(_) => "cells",
+            SearchSpace::Mobile(_) => "stages",
         }
     }
 
@@ -119,14 +144,16 @@ impl SearchSpace {
         match self {
             SearchSpace::Macro(space) => space.input,
             SearchSpace::Micro(space) => space.input,
+            SearchSpace::Mobile(space) => space.input,
         }
     }
 
-    /// Channels of the first phase, or of the blocks of the first cell.
+    /// Channels of the first phase, or of the blocks of the first cell, or usual ones of the first stage.
     pub fn init_channels(&self) -> usize {
         match self {
             SearchSpace::Macro(space) => space.init_channels,
             SearchSpace::Micro(space) => space.init_channels,
+            SearchSpace::Mobile(space) => space.init_channels,
         }
     }
 
@@ -135,34 +162,52 @@ impl SearchSpace {
         match self {
             SearchSpace::Macro(space) => space.classes,
             SearchSpace::Micro(space) => space.classes,
+            SearchSpace::Mobile(space) => space.classes,
+        }
+    }
+
+    /// The macro space, whose genes are bits, or another one with the meaning of its genes.
+    fn kind(&self) -> Kind<'_> {
+        match self {
+            SearchSpace::Macro(space) => Kind::Bits(space),
+            SearchSpace::Micro(space) => Kind::Genes(space),
+            SearchSpace::Mobile(space) => Kind::Genes(space),
+        }
+    }
+
+    /// The space of genes that bits encode; `None` in the macro space, whose genes are bits.
+    pub fn gene_space(&self) -> Option<&dyn GeneSpace> {
+        match self.kind() {
+            Kind::Bits(_) => None,
+            Kind::Genes(space) => Some(space),
         }
     }
 
     /// Number of bits of a genome.
     pub fn genome_len(&self) -> usize {
-        match self {
-            SearchSpace::Macro(space) => space.genome_len(),
-            SearchSpace::Micro(space) => space.bit_len(),
+        match self.kind() {
+            Kind::Bits(space) => space.genome_len(),
+            Kind::Genes(space) => space.bit_len(),
         }
     }
 
-    /// Number of bits of each part of a genome, a phase or a cell: the text of a genome has a `-` between
-    /// them.
+    /// Number of bits of each part of a genome, a phase, a cell or a stage: the text of a genome has a `-`
+    /// between them. The last part may be shorter.
     pub fn part_len(&self) -> usize {
-        match self {
-            SearchSpace::Macro(space) => space.phase_len(),
-            SearchSpace::Micro(space) => space.bit_len() / 2,
+        match self.kind() {
+            Kind::Bits(space) => space.phase_len(),
+            Kind::Genes(space) => space.part_len(),
         }
     }
 
     /// Checks the ranges of all fields.
     ///
     /// # Errors
-    /// As [`MacroSpace::validate`] or [`MicroSpace::validate`].
+    /// As [`MacroSpace::validate`] or [`GeneSpace::validate`].
     pub fn validate(&self) -> Result<(), Error> {
-        match self {
-            SearchSpace::Macro(space) => space.validate(),
-            SearchSpace::Micro(space) => space.validate(),
+        match self.kind() {
+            Kind::Bits(space) => space.validate(),
+            Kind::Genes(space) => space.validate(),
         }
     }
 
@@ -171,9 +216,9 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::validate`]; [`Error::GenomeLength`] for another length.
     pub fn check(&self, genome: &Genome) -> Result<(), Error> {
-        match self {
-            SearchSpace::Macro(space) => space.check(genome),
-            SearchSpace::Micro(space) => space.genes_of(genome).map(drop),
+        match self.kind() {
+            Kind::Bits(space) => space.check(genome),
+            Kind::Genes(space) => space.genes_of(genome).map(drop),
         }
     }
 
@@ -182,24 +227,21 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::check`].
     pub fn decode(&self, genome: &Genome) -> Result<Network, Error> {
-        match self {
-            SearchSpace::Macro(space) => Ok(Network::Macro(space.decode(genome)?)),
-            SearchSpace::Micro(space) => {
-                let genes = space.genes_of(genome)?;
-                Ok(Network::Micro(space.decode(&genes)?))
-            }
+        match self.kind() {
+            Kind::Bits(space) => Ok(Network::Macro(space.decode(genome)?)),
+            Kind::Genes(space) => space.network(&space.genes_of(genome)?),
         }
     }
 
     /// The genome that is equal for all genomes of the same network, as far as the space tells
-    /// ([`MacroSpace::canonical`], [`MicroSpace::canonical`]).
+    /// ([`MacroSpace::canonical`], [`GeneSpace::canonical`]).
     ///
     /// # Errors
     /// Those of these.
     pub fn canonical(&self, genome: &Genome) -> Result<Genome, Error> {
-        match self {
-            SearchSpace::Macro(space) => space.canonical(genome),
-            SearchSpace::Micro(space) => {
+        match self.kind() {
+            Kind::Bits(space) => space.canonical(genome),
+            Kind::Genes(space) => {
                 let genes = space.genes_of(genome)?;
                 space.genome_of(&space.canonical(&genes)?)
             }
@@ -211,12 +253,10 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::validate`].
     pub fn smallest_genome(&self) -> Result<Genome, Error> {
-        match self {
-            SearchSpace::Macro(space) => {
-                space.validate()?;
-                Ok(Genome::zeros(space.genome_len()))
-            }
-            SearchSpace::Micro(space) => space.genome_of(&space.smallest_genes()),
+        self.validate()?;
+        match self.kind() {
+            Kind::Bits(space) => Ok(Genome::zeros(space.genome_len())),
+            Kind::Genes(space) => space.genome_of(&space.smallest_genes()),
         }
     }
 
@@ -225,18 +265,14 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::validate`].
     pub fn networks_of_all_layers(&self) -> Result<Vec<Network>, Error> {
-        match self {
-            SearchSpace::Macro(_) => {
+        self.validate()?;
+        match self.kind() {
+            Kind::Bits(_) => {
                 let mut all = self.largest_networks()?;
                 all.push(self.decode(&self.smallest_genome()?)?);
                 Ok(all)
             }
-            SearchSpace::Micro(space) => {
-                space.validate()?;
-                let all = space.genes_of_all_operations().into_iter();
-                let all = all.map(|genes| Ok(Network::Micro(space.decode(&genes)?)));
-                all.collect()
-            }
+            Kind::Genes(space) => networks(space, space.genes_of_all_layers()),
         }
     }
 
@@ -246,18 +282,13 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::validate`].
     pub fn largest_networks(&self) -> Result<Vec<Network>, Error> {
-        match self {
-            SearchSpace::Macro(space) => {
+        self.validate()?;
+        match self.kind() {
+            Kind::Bits(space) => {
                 let ones = std::iter::repeat_n(true, space.genome_len());
-                Ok(vec![Network::Macro(
-                    space.decode(&Genome::from_bits(ones))?,
-                )])
+                Ok(vec![self.decode(&Genome::from_bits(ones))?])
             }
-            SearchSpace::Micro(space) => {
-                let all = space.largest_genes().into_iter();
-                let networks = all.map(|genes| Ok(Network::Micro(space.decode(&genes)?)));
-                networks.collect()
-            }
+            Kind::Genes(space) => networks(space, space.largest_genes()),
         }
     }
 
@@ -266,11 +297,21 @@ impl SearchSpace {
     /// # Errors
     /// As [`SearchSpace::validate`].
     pub fn random_genome(&self, stream: &mut Stream) -> Result<Genome, Error> {
-        match self {
-            SearchSpace::Macro(space) => space.random_genome(stream),
-            SearchSpace::Micro(space) => space.genome_of(&space.random_genes(stream)?),
+        match self.kind() {
+            Kind::Bits(space) => space.random_genome(stream),
+            Kind::Genes(space) => space.genome_of(&space.random_genes(stream)?),
         }
     }
+}
+
+/// What a genome's bits are.
+enum Kind<'s> {
+    Bits(&'s MacroSpace),
+    Genes(&'s dyn GeneSpace),
+}
+
+fn networks(space: &dyn GeneSpace, genes: Vec<Vec<u8>>) -> Result<Vec<Network>, Error> {
+    genes.iter().map(|genes| space.network(genes)).collect()
 }
 
 #[cfg(test)]
@@ -278,7 +319,7 @@ mod tests {
     use super::*;
     use crate::Purpose;
 
-    fn spaces() -> [SearchSpace; 2] {
+    fn spaces() -> [SearchSpace; 3] {
         let input = "3x32x32".parse().unwrap();
         let (init_channels, classes) = (8, 10);
         let cells = MicroSpace {
@@ -295,7 +336,14 @@ mod tests {
             init_channels,
             classes,
         };
-        [phases.into(), cells.into()]
+        let stages = MobileSpace {
+            stages: 2,
+            depth: 3,
+            input,
+            init_channels,
+            classes,
+        };
+        [phases.into(), cells.into(), stages.into()]
     }
 
     #[test]
@@ -307,7 +355,7 @@ mod tests {
         }
         let both = r#"{"phases":2,"nodes":2,"blocks":2,"layers":3,"input":"3x8x8","init_channels":8,"classes":2}"#;
         let error = serde_json::from_str::<SearchSpace>(both).unwrap_err();
-        let right = "a space has either phases and nodes (macro) or blocks and layers (micro)";
+        let right = "a space has either phases and nodes (macro), or blocks and layers (micro), or";
         assert!(error.to_string().starts_with(right), "{error}");
     }
 

@@ -1,4 +1,4 @@
-use naschain_core::{Costs, MicroArchitecture, MicroEdge, MicroOperation, MicroSpace};
+use naschain_core::{Costs, GeneSpace, MicroArchitecture, MicroEdge, MicroOperation, MicroSpace};
 
 use crate::{Design, OperationGraph, Space, Value, Variable, Variables};
 
@@ -47,7 +47,7 @@ impl CellSpace {
     /// The space of the cells of networks such as `space` has.
     ///
     /// # Errors
-    /// As [`MicroSpace::validate`].
+    /// As [`GeneSpace::validate`].
     pub fn new(space: MicroSpace) -> Result<CellSpace, naschain_core::Error> {
         space.validate()?;
         let mut all = Vec::new();
@@ -88,7 +88,7 @@ impl CellSpace {
     /// The design with these genes.
     ///
     /// # Errors
-    /// As [`MicroSpace::check`].
+    /// As [`GeneSpace::check`].
     pub fn design(&self, genes: &[u8]) -> Result<Design, naschain_core::Error> {
         self.space.check(genes)?;
         Ok(Design::of_categories(genes))
@@ -97,7 +97,7 @@ impl CellSpace {
     /// The network of a design.
     ///
     /// # Errors
-    /// As [`MicroSpace::check`].
+    /// As [`GeneSpace::check`].
     pub fn decode(&self, design: &Design) -> Result<MicroArchitecture, naschain_core::Error> {
         self.space.decode(&self.genes(design))
     }

@@ -66,7 +66,7 @@ impl Space for SearchSpace {
 
     /// Bits that stand for no value of a gene become those of the value that they are read as.
     fn repaired(&self, genome: Genome) -> Genome {
-        let SearchSpace::Micro(space) = self else {
+        let Some(space) = self.gene_space() else {
             return genome;
         };
         let bits = space.genes_of(&genome);

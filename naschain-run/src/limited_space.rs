@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use naschain_core::{Genome, MicroSpace, SearchSpace};
+use naschain_core::{GeneSpace, Genome, SearchSpace};
 use naschain_nsga::{OperationGraph, Space};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ impl LimitedSpace {
     /// Replaces genes by those of the smallest network, one after the other.
     fn with_smaller_genes(
         &self,
-        space: &MicroSpace,
+        space: &dyn GeneSpace,
         genome: Genome,
         mut drawn: impl FnMut() -> usize,
     ) -> Genome {
@@ -47,7 +47,7 @@ impl LimitedSpace {
             return genome;
         };
         let allows = |genes: &[u8]| {
-            let costs = space.decode(genes).and_then(|network| network.costs());
+            let costs = space.network(genes).and_then(|network| network.costs());
             costs.is_ok_and(|costs| self.limits.allow(costs))
         };
         while !allows(&genes) {
@@ -94,9 +94,9 @@ impl Space for LimitedSpace {
             order.rotate_left(1);
             drawn
         };
-        match &self.space {
-            SearchSpace::Micro(space) => self.with_smaller_genes(space, genome, drawn),
-            _ => {
+        match self.space.gene_space() {
+            Some(space) => self.with_smaller_genes(space, genome, drawn),
+            None => {
                 let mut genome = genome;
                 while !self.allows(&genome) {
                     let set: Vec<usize> = (0..genome.len()).filter(|b| genome.get(*b)).collect();
@@ -131,7 +131,7 @@ impl Space for LimitedSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_core::{MacroSpace, Purpose, Stream};
+    use naschain_core::{MacroSpace, MicroSpace, MobileSpace, Purpose, Stream};
 
     fn space() -> MacroSpace {
         MacroSpace {
@@ -188,34 +188,42 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_made_smaller_gene_by_gene() {
-        let space = MicroSpace {
+    fn genes_are_replaced_by_those_of_the_smallest_network() {
+        let input = "1x8x8".parse().unwrap();
+        let (init_channels, classes) = (4, 10);
+        let cells = MicroSpace {
             blocks: 3,
             layers: 4,
-            input: "1x8x8".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
+            input,
+            init_channels,
+            classes,
         };
-        let costs = |genome: &Genome| {
-            let genes = space.genes_of(genome).unwrap();
-            space.decode(&genes).unwrap().costs().unwrap()
+        let stages = MobileSpace {
+            stages: 2,
+            depth: 3,
+            input,
+            init_channels,
+            classes,
         };
-        let smallest = space.genome_of(&space.smallest_genes()).unwrap();
-        let limits = CostLimits {
-            max_params: Some(2 * costs(&smallest).params),
-            max_flops: None,
-        };
-        let limited = LimitedSpace::new(space.clone(), limits);
-        let mut repaired = std::collections::BTreeSet::new();
-        for index in 0..100 {
-            let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
-            let genome = Genome::random(space.bit_len(), &mut stream);
-            let within = limited.repaired(genome);
-            assert!(limits.allow(costs(&within)));
-            assert_eq!(limited.repaired(within.clone()), within);
-            repaired.insert(within.to_string());
+        for space in [SearchSpace::from(cells), stages.into()] {
+            let costs = |genome: &Genome| space.decode(genome).unwrap().costs().unwrap();
+            let smallest = space.smallest_genome().unwrap();
+            let limits = CostLimits {
+                max_params: Some(2 * costs(&smallest).params),
+                max_flops: None,
+            };
+            let limited = LimitedSpace::new(space.clone(), limits);
+            let mut repaired = std::collections::BTreeSet::new();
+            for index in 0..100 {
+                let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+                let genome = Genome::random(space.genome_len(), &mut stream);
+                let within = limited.repaired(genome);
+                assert!(limits.allow(costs(&within)));
+                assert_eq!(limited.repaired(within.clone()), within);
+                repaired.insert(within.to_string());
+            }
+            assert!(repaired.len() > 50, "{space}: {}", repaired.len());
         }
-        assert!(repaired.len() > 50, "{}", repaired.len());
     }
 
     #[test]

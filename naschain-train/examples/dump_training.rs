@@ -1,19 +1,21 @@
 //! Trains a network and writes its initial weights, all input images and the losses, so that
 //! `python/check_training.py` can repeat the training in PyTorch:
 //!
-//!     cargo run --release --example dump_training -- trace.safetensors digits [macro|micro]
+//!     cargo run --release --example dump_training -- trace.safetensors digits [macro|micro|mobile]
 
 use std::error::Error;
 use std::path::Path;
 
-use naschain_core::{Genome, MacroSpace, MicroSpace, Recipe, SearchSpace, Shape};
+use naschain_core::{
+    GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Recipe, SearchSpace, Shape,
+};
 use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(file), Some(name)) = (args.next(), args.next()) else {
         return Err(
-            "usage: dump_training FILE digits|fashion-mnist|cifar10 [macro|micro [DATA_DIR]]"
+            "usage: dump_training FILE digits|fashion-mnist|cifar10 [macro|micro|mobile [DATA_DIR]]"
                 .into(),
         );
     };
@@ -36,6 +38,7 @@ pub(crate) fn dump(
     let recipe = recipe(name);
     let (space, genome) = match space {
         Some("micro") => cells(dataset)?,
+        Some("mobile") => stages(dataset)?,
         _ => phases(dataset)?,
     };
     let architecture = space.decode(&genome)?;
@@ -79,6 +82,21 @@ fn cells(dataset: &Dataset) -> Result<(SearchSpace, Genome), Box<dyn Error>> {
     };
     let genes = [0, 0, 3, 1, 1, 1, 4, 0, 5, 0, 2, 1, 6, 2, 7, 1, 8, 0, 3, 3];
     let genome = space.genome_of(&genes.repeat(2))?;
+    Ok((space.into(), genome))
+}
+
+/// A network of the size space with all of its layers.
+fn stages(dataset: &Dataset) -> Result<(SearchSpace, Genome), Box<dyn Error>> {
+    let space = MobileSpace {
+        stages: 2,
+        depth: 2,
+        input: dataset.shape,
+        init_channels: 8,
+        classes: dataset.classes,
+    };
+    // Two blocks each, with squeeze-and-excitation; three quarters of the resolution.
+    let genes = [1, 1, 1, 0, 1, 1, 1, 1, 2, 1, 1, 2, 0, 3, 2];
+    let genome = space.genome_of(&genes)?;
     Ok((space.into(), genome))
 }
 

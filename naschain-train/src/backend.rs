@@ -62,7 +62,7 @@ impl Options {
 fn only_on_cpus(device: Device) -> Error {
     Error::DeviceUnavailable {
         device,
-        reason: "networks of the micro space are trained on CPUs only, so far".to_owned(),
+        reason: "only networks of the macro space are trained on GPUs, so far".to_owned(),
     }
 }
 

@@ -96,6 +96,7 @@ fn of_layers(graph: &LayerGraph, batch: BatchSize) -> u128 {
             LayerOperation::Depthwise { kernel, .. } => {
                 parameters += padded * wide(kernel * kernel);
             }
+            LayerOperation::Bias => parameters += padded,
             // Parameters and statistics; sums over each image.
             LayerOperation::BatchNorm => {
                 parameters += 4 * padded;

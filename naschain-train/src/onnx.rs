@@ -80,9 +80,9 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
         stored: Vec::new(),
     };
     let (x, input) = (graph.normalise(model), model.network.input());
-    match &model.network {
-        Network::Macro(architecture) => graph.phases(architecture, x)?,
-        Network::Micro(network) => graph.layers(&network.graph(), x)?,
+    match (&model.network, model.network.view().graph()) {
+        (Network::Macro(architecture), _) => graph.phases(architecture, x)?,
+        (_, Some(layers)) => graph.layers(&layers, x)?,
         _ => {
             return Err(Error::OtherSpace {
                 what: "ONNX export",
@@ -298,6 +298,13 @@ fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto {
         i,
         ..attribute(name, 2)
+    }
+}
+
+fn text(name: &str, text: &str) -> AttributeProto {
+    AttributeProto {
+        s: text.as_bytes().to_vec(),
+        ..attribute(name, 3)
     }
 }
 

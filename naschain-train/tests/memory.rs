@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use allocations::{live, peak};
 use naschain_core::{
-    Architecture, Augmentation, Digest, Genome, MacroSpace, MicroSpace, NetworkRef, Purpose,
-    Recipe, Shape, Stream,
+    Architecture, Augmentation, Digest, Genome, MacroSpace, MicroSpace, MobileSpace, NetworkRef,
+    Purpose, Recipe, SearchSpace, Shape, Stream,
 };
 use naschain_train::{
     Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from,
@@ -97,28 +97,40 @@ fn measured_peaks_match_the_estimate() {
 }
 
 #[test]
-fn peaks_of_networks_of_cells_match_the_estimate() {
+fn peaks_of_networks_of_layers_match_the_estimate() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (index, (shape, blocks, layers, init_channels)) in [
-        ("1x8x8", 3, 3, 8),
-        ("3x32x32", 4, 5, 8),
-        ("3x32x32", 5, 6, 12),
-        ("1x28x28", 5, 3, 16),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let space = MicroSpace {
+    let cells = |blocks, layers, input: &str, init_channels| {
+        SearchSpace::Micro(MicroSpace {
             blocks,
             layers,
-            input: shape.parse().unwrap(),
+            input: input.parse().unwrap(),
             init_channels,
             classes: 10,
-        };
+        })
+    };
+    let stages = |stages, depth, input: &str, init_channels| {
+        SearchSpace::Mobile(MobileSpace {
+            stages,
+            depth,
+            input: input.parse().unwrap(),
+            init_channels,
+            classes: 10,
+        })
+    };
+    let spaces = [
+        cells(3, 3, "1x8x8", 8),
+        cells(4, 5, "3x32x32", 8),
+        cells(5, 6, "3x32x32", 12),
+        cells(5, 3, "1x28x28", 16),
+        stages(2, 2, "1x8x8", 8),
+        stages(3, 3, "3x32x32", 16),
+        stages(3, 4, "1x28x28", 12),
+    ];
+    for (index, space) in spaces.into_iter().enumerate() {
         let mut stream = Stream::new(3, Purpose::Simulation, 0, index as u64);
-        let genes = space.random_genes(&mut stream).unwrap();
-        let network = space.decode(&genes).unwrap();
-        let dataset = images(space.input, 300);
+        let genome = space.random_genome(&mut stream).unwrap();
+        let network = space.decode(&genome).unwrap();
+        let dataset = images(space.input(), 300);
         for batch_size in [8, 40] {
             let mut recipe = Recipe::default();
             recipe.epochs = 1;
@@ -131,7 +143,7 @@ fn peaks_of_networks_of_cells_match_the_estimate() {
             let estimate = training_memory_bytes(&network, &recipe, 1) as usize;
             assert!(
                 measured <= estimate && estimate - (1 << 20) <= 2 * measured,
-                "{space:?} {genes:?} {batch_size}: {measured} bytes measured, {estimate} estimated"
+                "{space:?} {genome} {batch_size}: {measured} bytes measured, {estimate} estimated"
             );
         }
     }

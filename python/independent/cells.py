@@ -1,7 +1,6 @@
-"""A network of the micro space with its forward and backward pass, in the order of
-docs/arithmetic.md."""
+"""The layers of a network of the micro space, in the order of docs/arithmetic.md."""
 
-import numpy as np
+from graph import Layers
 from layers import (
     PIXELS,
     Channels,
@@ -15,7 +14,6 @@ from layers import (
     Relu,
     Sum,
 )
-from tensors import Tensors
 
 POOLS = {"max_pool3": MaxPool, "average_pool3": MeanPool}
 # Kernel, dilation, and how often they are applied.
@@ -32,11 +30,11 @@ def channels_of(shape):
     return int(shape.split("x")[0])
 
 
-class Layers:
-    """The layers in the order of a forward pass; `output` are the maps of the last cell."""
+class Cells(Layers):
+    """The layers of a stem and cells; `output` are the maps of the last cell."""
 
     def __init__(self, architecture):
-        self.layers = []
+        super().__init__()
         self.rectified = {}  # the ReLU of a map, by the map's number
         channels = architecture["stem_channels"]
         shape = (channels, channels_of(architecture["input"]), 3, 3)
@@ -46,19 +44,6 @@ class Layers:
         for i, cell in enumerate(architecture["cells"]):
             before, self.output = self.output, self._cell(i, cell, [before, self.output])
         self.features = sum(self._channels(number) for number in self.output)
-
-    def used(self):
-        """The numbers of the layers that the output depends on."""
-        used = set(self.output)
-        for number in reversed(range(len(self.layers))):
-            if number in used:
-                used.update(self.layers[number].reads)
-        return sorted(used - {PIXELS})
-
-    def _add(self, layer):
-        """The number of the layer, and so of its output."""
-        self.layers.append(layer)
-        return len(self.layers) - 1
 
     def _channels(self, number):
         layer = self.layers[number]
@@ -132,64 +117,3 @@ class Layers:
         x = self._add(Line(f"{name}.row", (channels, channels, 1, 7), stride, self._relu(x)))
         x = self._add(Line(f"{name}.column", (channels, channels, 7, 1), stride, x))
         return self._add(Norm(f"{name}.norm", channels, x))
-
-
-class CellNetwork(Tensors):
-    """The layers with their tensors in declaration order."""
-
-    def __init__(self, operations, architecture, classes, seed):
-        super().__init__(operations, seed)
-        layers = Layers(architecture)
-        self.layers, self.output, self.used = layers.layers, layers.output, layers.used()
-        for number, layer in enumerate(self.layers):
-            # A layer that is not used is declared but not trained.
-            layer.declare(self, number in self.used)
-        self.declare_linear(classes, layers.features)
-
-    def paths(self):
-        """The sides of sums that drop-path may drop."""
-        layers = [self.layers[number] for number in self.used]
-        return [path for layer in layers if isinstance(layer, Sum) for path in layer.paths]
-
-    def gradients(self, images, labels, smoothing, factors):
-        """Loss of a batch, and its gradient with respect to each trained tensor.
-
-        `factors` are drop-path's: for each path one factor per image; empty if nothing is dropped.
-        """
-        step = CellStep(self, factors)
-        last = step.forward(images)
-        features = np.concatenate([self.operations.average_pool(x) for x in last], axis=1)
-        loss, step.found, by_features = self.classified(features, labels, smoothing)
-        parts = np.split(by_features, len(last), axis=1)
-        step.back([
-            self.operations.average_pool_back(np.ascontiguousarray(part), x.shape)
-            for part, x in zip(parts, last)
-        ])  # fmt: skip
-        return loss, step.found
-
-
-class CellStep:
-    """One forward and backward pass."""
-
-    def __init__(self, network, factors):
-        self.network = network
-        self.operations = network.operations
-        self.factors = factors
-        self.found = {}  # gradients, by tensor name
-
-    def forward(self, images):
-        """The maps of the last cell's output."""
-        maps = {PIXELS: images}
-        for number in self.network.used:
-            layer = self.network.layers[number]
-            maps[number] = layer.forward(self, *[maps[read] for read in layer.reads])
-        return [maps[number] for number in self.network.output]
-
-    def back(self, gradients):
-        """From the gradients of these maps."""
-        by_map = dict(zip(self.network.output, gradients))
-        for number in reversed(self.network.used):
-            layer = self.network.layers[number]
-            by_read = layer.back(self, by_map.pop(number))
-            for read, gradient in zip(layer.reads, by_read):
-                by_map[read] = by_map[read] + gradient if read in by_map else gradient

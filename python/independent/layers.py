@@ -1,4 +1,4 @@
-"""The layers of a network of the micro space, as docs/arithmetic.md defines them.
+"""The layers of networks of the micro and size spaces, as docs/arithmetic.md defines them.
 
 A layer reads maps and computes one. Maps have the number of the layer that computes them.
 """
@@ -188,7 +188,7 @@ class Channels(Layer):
 
 
 class Sum(Layer):
-    """A block: the sum of its two sides. Drop-path may drop those of `paths`."""
+    """A sum of two sides, as of a block of the micro space. Drop-path may drop those of `paths`."""
 
     def __init__(self, name, reads, droppable):
         super().__init__(*reads)
@@ -214,3 +214,75 @@ class Sum(Layer):
             return [gradient, gradient]
         factors = self.factors(step, len(gradient))
         return [step.operations.drop_path(gradient, factor) for factor in factors]
+
+
+class Resized(Layer):
+    """The image with other sides."""
+
+    def __init__(self, sides):
+        super().__init__(PIXELS)
+        self.sides = sides
+
+    def forward(self, step, x):
+        return step.operations.resized(x, *self.sides)
+
+    def back(self, step, gradient):
+        return [None]  # the pixels have no gradient, and that of the stem's input is not used
+
+
+class HSwish(Layer):
+    def forward(self, step, x):
+        self.saved = x
+        return step.operations.h_swish(x)
+
+    def back(self, step, gradient):
+        return [step.operations.h_swish_back(self.saved, gradient)]
+
+
+class HardSigmoid(Layer):
+    def forward(self, step, x):
+        self.saved = x
+        return step.operations.hard_sigmoid(x)
+
+    def back(self, step, gradient):
+        return [step.operations.hard_sigmoid_back(self.saved, gradient)]
+
+
+class Average(Layer):
+    """The global average of each channel, a map of one pixel."""
+
+    def forward(self, step, x):
+        self.saved = x.shape
+        return step.operations.average_pool(x).reshape(*x.shape[:2], 1, 1)
+
+    def back(self, step, gradient):
+        return [step.operations.average_pool_back(gradient, self.saved)]
+
+
+class Bias(Layer):
+    """A bias of each channel of a map of one pixel."""
+
+    def __init__(self, name, channels, reads):
+        super().__init__(reads)
+        self.name, self.channels = name, channels
+
+    def declare(self, network, trained):
+        network.declare_bias(self.name, self.channels, trained)
+
+    def forward(self, step, x):
+        return step.operations.add_bias(x, step.network.tensors[self.name])
+
+    def back(self, step, gradient):
+        step.found[self.name] = step.operations.bias_back(gradient)
+        return [gradient]
+
+
+class Scaled(Layer):
+    """A map, each channel of which is multiplied by a number of another map, of one pixel."""
+
+    def forward(self, step, x, s):
+        self.saved = x, s
+        return step.operations.scaled(x, s)
+
+    def back(self, step, gradient):
+        return step.operations.scaled_back(*self.saved, gradient)

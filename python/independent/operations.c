@@ -1,12 +1,12 @@
 /*
  * The operations of docs/arithmetic.md, version 1, under the headings and in the order of that
- * page; Networks of the micro space are in cells.c, Loss in loss.c and Update in update.c.
- * Implemented from the page, without code of the crates. It is slow by design: one plain loop per
- * sum.
+ * page; Networks of the micro space are in cells.c, those of the size space in stages.c, Loss in
+ * loss.c and Update in update.c. Implemented from the page, without code of the crates. It is slow
+ * by design: one plain loop per sum.
  *
  *     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
  *
- * The four files use only fmaf, fma, sqrtf and round of libm, whose results are exactly specified.
+ * The five files use only fmaf, fma, sqrtf and round of libm, whose results are exactly specified.
  * Arrays are [image][channel][row][column] or [image][channel][pixel], weights
  * [out][in][row][column].
  */
@@ -94,7 +94,7 @@ void conv1x1(int N, int C, int P, int O, const float input[N][C][P], const float
             }
 }
 
-static float add_stripes(const float stripes[4])
+float add_stripes(const float stripes[4])
 {
     return (stripes[0] + stripes[1]) + (stripes[2] + stripes[3]);
 }

@@ -192,14 +192,10 @@ class Operations:
         return out
 
     def relu(self, x):
-        out = empty(*x.shape)
-        self._call("relu", x.size, x, out)
-        return out
+        return self._of_each("relu", x)
 
     def relu_back(self, x, gradient):
-        out = empty(*x.shape)
-        self._call("relu_back", x.size, x, gradient, out)
-        return out
+        return self._of_each("relu_back", x, gradient)
 
     def sum(self, a, b):
         out = empty(*a.shape)
@@ -210,6 +206,58 @@ class Operations:
         out = empty(*a.shape)
         self._call("sum_with_factors", len(a), a[0].size, a, f, b, g, out)
         return out
+
+    def resized(self, x, height, width):
+        out = empty(*x.shape[:2], height, width)
+        images, channels, *sides = x.shape
+        self._call("resized", images * channels, *sides, height, width, x, out)
+        return out
+
+    def h_swish(self, x):
+        return self._of_each("h_swish", x)
+
+    def h_swish_back(self, x, gradient):
+        return self._of_each("h_swish_back", x, gradient)
+
+    def hard_sigmoid(self, x):
+        return self._of_each("hard_sigmoid", x)
+
+    def hard_sigmoid_back(self, x, gradient):
+        return self._of_each("hard_sigmoid_back", x, gradient)
+
+    def _of_each(self, name, *arrays):
+        """A function of each number of these arrays."""
+        out = empty(*arrays[0].shape)
+        self._call(name, out.size, *arrays, out)
+        return out
+
+    def add_bias(self, x, bias):
+        """The bias of each channel of maps of one pixel."""
+        out = empty(*x.shape)
+        self._call("add_bias", len(x), len(bias), x, bias, out)
+        return out
+
+    def bias_back(self, gradient):
+        """Gradient with respect to the bias."""
+        images, channels, _, _ = gradient.shape
+        out = empty(channels)
+        self._call("linear_by_bias", images, channels, gradient, out)
+        return out
+
+    def scaled(self, x, s):
+        """Maps times the numbers `s` of their channels and images."""
+        out = empty(*x.shape)
+        images, channels, height, width = x.shape
+        self._call("scaled", images * channels, height * width, x, s, out)
+        return out
+
+    def scaled_back(self, x, s, gradient):
+        """Gradients with respect to x and s."""
+        images, channels, height, width = x.shape
+        by_s = empty(*s.shape)
+        sizes = (images * channels, height * width)
+        self._call("scaled_by_s", *sizes, gradient, x, by_s)
+        return self.scaled(gradient, s), by_s
 
     def loss(self, logits, labels, smoothing):
         """The loss of a batch, and its gradient with respect to the logits."""

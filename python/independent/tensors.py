@@ -23,6 +23,10 @@ class Tensors:
         for part, value in (("running mean", 0), ("running variance", 1)):
             self._declare(f"{name}.{part}", np.full(channels, value, np.float32), False)
 
+    def declare_bias(self, name, channels, trained=True):
+        """That of a layer of its own, which is 0 initially; the linear layer's is not."""
+        self._declare(name, np.zeros(channels, np.float32), trained)
+
     def norm_tensors(self, name):
         parts = ("weight", "bias", "running mean", "running variance")
         return [self.tensors[f"{name}.{part}"] for part in parts]

@@ -1,14 +1,15 @@
 """Repeats the trainings of `miner selftest --random N` and gives the same digests.
 
     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
-    python training.py --operations /tmp/operations.so --genomaster PATH [--space micro] INDEX...
+    python training.py --operations /tmp/operations.so --genomaster PATH [--space SPACE] INDEX...
 
 Prints a line `DIGEST INDEX` for each INDEX; PATH is the genomaster program. `--space` and
-`--epochs` are those of the miner. The arithmetic is
-implemented in C from docs/arithmetic.md. What that page does not define (random streams, initial
-weights, images and their augmentation, the list of trainings) is implemented from the crates'
-source, in Python with NumPy. Only genomes are decoded by `genomaster inspect --json`: decoding is
-not checked here.
+`--epochs` are those of the miner. The arithmetic is implemented in C from docs/arithmetic.md. What
+that page does not define (random streams, initial weights, images and their augmentation, the list
+of trainings) is implemented from the crates' source, in Python with NumPy. Genomes of the macro and
+micro spaces are decoded by `genomaster inspect --json`: their decoding is not checked here. Those
+of the size space are decoded by stages.py; only their FLOPs, on which the number of images depends,
+are genomaster's.
 """
 
 import argparse
@@ -18,8 +19,10 @@ from dataclasses import dataclass, replace
 
 import images
 import numpy as np
+import stages
 from blake3 import blake3
-from cells import CellNetwork
+from cells import Cells
+from graph import LayerNetwork
 from network import Network
 from operations import Operations
 from streams import Stream
@@ -53,12 +56,16 @@ class Recipe:
 
 def drawn(space, index, genomaster):
     """Architecture, input shape and recipe of a training, as in synthetic_trainings.rs."""
-    stream = Stream(1, "simulation", {"macro": 1, "micro": 2}[space], index)
-    of_space = {"macro": of_phases, "micro": of_cells}[space]
-    flags, parts = of_space(stream, index)
-    architecture = decoded(genomaster, {"--space": space, **flags}, "-".join(parts))
+    stream = Stream(1, "simulation", 1 + list(SPACES).index(space), index)
+    flags, parts = SPACES[space](stream, index)
+    genome = "-".join(parts)
+    architecture = decoded(genomaster, {"--space": space, **flags}, genome)
     shape = [int(side) for side in flags["--input"].split("x")]
-    return architecture, shape, drawn_recipe(stream, index, architecture["flops"])
+    recipe = drawn_recipe(stream, index, architecture["flops"])
+    if space == "mobile":
+        sizes = flags["--stages"], flags["--depth"], shape, flags["--init-channels"]
+        architecture = stages.decoded(genome, *sizes)
+    return architecture, shape, recipe
 
 
 def of_phases(stream, index):
@@ -99,11 +106,35 @@ def of_cells(stream, _index):
 
 def cell_bits(stream, blocks):
     """The genes of one cell, for each block operation and input of its two sides, as bits."""
+    choices = [n for block in range(blocks) for n in 2 * (CELL_OPERATIONS, block + 2)]
+    return drawn_bits(stream, choices)
+
+
+def of_stages(stream, _index):
+    """Space and genome of a network of the size space."""
+    number, depth = stream.between(1, 3), stream.between(1, 3)
+    channels = [1, 3][stream.between(0, 1)]
+    height, width = 4 * stream.between(2, 5), 4 * stream.between(2, 5)
+    flags = {
+        "--stages": number,
+        "--depth": depth,
+        "--input": f"{channels}x{height}x{width}",
+        "--init-channels": stream.between(1, 12),
+        "--classes": CLASSES,
+    }
+    return flags, [drawn_bits(stream, choices) for choices in stages.choices(number, depth)]
+
+
+# Streams are numbered in this order.
+SPACES = {"macro": of_phases, "micro": of_cells, "mobile": of_stages}
+
+
+def drawn_bits(stream, choices):
+    """Random genes with these numbers of values, as bits; a gene of one value has none."""
     bits = ""
-    for block in range(blocks):
-        for choices in 2 * (CELL_OPERATIONS, block + 2):
-            width = (choices - 1).bit_length()
-            bits += f"{stream.below(choices):0{width}b}"
+    for values in choices:
+        gene, width = stream.below(values), (values - 1).bit_length()
+        bits += f"{gene:0{width}b}" if width > 0 else ""
     return bits
 
 
@@ -158,8 +189,10 @@ def update(network, gradients, recipe, learning_rate):
 
 
 def network_of(operations, architecture, input_channels, seed):
+    if isinstance(architecture, stages.Architecture):
+        return LayerNetwork(operations, stages.Stages(architecture), CLASSES, seed)
     if "cells" in architecture:
-        return CellNetwork(operations, architecture, CLASSES, seed)
+        return LayerNetwork(operations, Cells(architecture), CLASSES, seed)
     return Network(operations, architecture, input_channels, CLASSES, seed)
 
 
@@ -202,7 +235,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--operations", required=True, help="what cc made of the C files")
     parser.add_argument("--genomaster", required=True, help="naschain's program of this name")
-    parser.add_argument("--space", choices=("macro", "micro"), default="macro")
+    parser.add_argument("--space", choices=SPACES, default="macro")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("indices", type=int, nargs="+", metavar="INDEX")
     arguments = parser.parse_args()

@@ -1,8 +1,9 @@
-//! A network as a picture in SVG: each phase is a column, in which data flow downwards; of the micro space
-//! the two kinds of cells.
+//! A network as a picture in SVG: each phase, or stage, is a column, in which data flow downwards; of the micro
+//! space the two kinds of cells.
 
 mod cells;
 mod marks;
+mod stages;
 mod wiring;
 
 use naschain_core::{Architecture, Layer, NetworkRef, Phase};
@@ -44,6 +45,7 @@ pub(crate) fn network_svg<'n>(network: impl Into<NetworkRef<'n>>) -> String {
     let (width, height, body) = match network.into() {
         NetworkRef::Macro(architecture) => phases(architecture),
         NetworkRef::Micro(network) => cells::body(network),
+        NetworkRef::Mobile(network) => stages::body(network),
         _ => (
             460.0,
             40.0,

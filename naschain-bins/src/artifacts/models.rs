@@ -265,7 +265,7 @@ fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
     Ok(ended)
 }
 
-/// Parses a genome of this space. Dashes may separate phases or cells.
+/// Parses a genome of this space. Dashes may separate its parts.
 pub(crate) fn parse_genome(space: &SearchSpace, text: &str) -> Result<Genome> {
     let genome: Genome = text.parse()?;
     space.check(&genome)?;

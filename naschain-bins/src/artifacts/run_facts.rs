@@ -1,6 +1,6 @@
 //! The document that pages and reports are made from.
 
-use naschain_core::{Digest, SearchSpace};
+use naschain_core::{Digest, GeneSpace};
 use naschain_run::{RecordColumns, RunSpec};
 use serde::Serialize;
 
@@ -46,10 +46,11 @@ impl RunFacts {
             genome_len: spec.search.genome_len,
             space: spec.space.name(),
             phase_len: spec.space.part_len(),
-            gene_names: match &spec.space {
-                SearchSpace::Micro(space) => space.bit_names(),
-                _ => Vec::new(),
-            },
+            gene_names: spec
+                .space
+                .gene_space()
+                .map(GeneSpace::bit_names)
+                .unwrap_or_default(),
             epochs: spec.recipe.epochs,
             rungs: spec.recipe.rungs.clone(),
             seats: spec.rules.seats,

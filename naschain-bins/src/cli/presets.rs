@@ -123,12 +123,19 @@ fn defaults(family: Family, budget: Budget) -> Defaults {
         Family::Digits => (3, 3),
         _ => [(4, 5), (5, 8), (5, 11)][at],
     };
+    // In the mobile space each stage but the first halves the resolution.
+    let (stages, depth) = match family {
+        Family::Digits => (2, 2),
+        _ => (3, [2, 3, 4][at]),
+    };
     Defaults {
         space: SpaceDefaults {
             phases,
             nodes,
             blocks,
             layers,
+            stages,
+            depth,
             init_channels,
         },
         epochs,
@@ -273,11 +280,13 @@ pub(crate) fn indented(text: &str) -> String {
     clippy::type_complexity,
     reason = "a list with this module as its only user"
 )]
-const ROWS: [(&str, fn(Family, &Defaults) -> String); 16] = [
+const ROWS: [(&str, fn(Family, &Defaults) -> String); 18] = [
     ("--phases", |_, d| d.space.phases.to_string()),
     ("--nodes", |_, d| d.space.nodes.to_string()),
     ("--blocks", |_, d| d.space.blocks.to_string()),
     ("--layers", |_, d| d.space.layers.to_string()),
+    ("--stages", |_, d| d.space.stages.to_string()),
+    ("--depth", |_, d| d.space.depth.to_string()),
     ("--init-channels", |_, d| d.space.init_channels.to_string()),
     ("--epochs", |_, d| d.epochs.to_string()),
     ("--batch-size", |_, d| d.batch_size.to_string()),

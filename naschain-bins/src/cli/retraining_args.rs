@@ -14,7 +14,7 @@ use crate::cli::common_args::{CommonArgs, PlannedRun};
 use crate::cli::genome_args::GenomeArgs;
 
 /// Flags that describe a search or its data, of which a retraining takes over those of its run.
-const OF_SEARCHES: [&str; 28] = [
+const OF_SEARCHES: [&str; 30] = [
     "data",
     "image_size",
     "skip_bad",
@@ -28,6 +28,8 @@ const OF_SEARCHES: [&str; 28] = [
     "nodes",
     "blocks",
     "layers",
+    "stages",
+    "depth",
     "init_channels",
     "params_limit",
     "flops_limit",

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use naschain_core::{MacroSpace, MicroSpace, SearchSpace, Shape};
+use naschain_core::{MacroSpace, MicroSpace, MobileSpace, SearchSpace, Shape};
 
 /// The heading of the flags about networks.
 const NETWORKS: &str = "The networks";
@@ -15,6 +15,8 @@ pub(crate) enum SpaceName {
     Macro,
     /// A stack of cells of separable and dilated convolutions and pooling (NASNet, NSGA-Net).
     Micro,
+    /// Stages of inverted residual blocks, whose sizes are chosen (MobileNetV3, Once-for-All).
+    Mobile,
 }
 
 /// Which networks there are.
@@ -37,7 +39,15 @@ pub(crate) struct SpaceArgs {
     /// The cells after a third and after two thirds halve the resolution.
     #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
     pub(crate) layers: Option<usize>,
-    /// Channels of the first phase, or cell [default: see --help]
+    /// Mobile space: number of stages, 1 to 6 [default: see --help]
+    ///
+    /// Each but the first halves the resolution.
+    #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
+    pub(crate) stages: Option<usize>,
+    /// Mobile space: largest number of blocks of a stage, 1 to 8 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS, hide_short_help = true)]
+    pub(crate) depth: Option<usize>,
+    /// Channels of the first phase, cell or stage [default: see --help]
     ///
     /// They double where the resolution is halved.
     #[arg(long, value_name = "N", help_heading = NETWORKS)]
@@ -51,6 +61,8 @@ pub(crate) struct SpaceDefaults {
     pub(crate) nodes: usize,
     pub(crate) blocks: usize,
     pub(crate) layers: usize,
+    pub(crate) stages: usize,
+    pub(crate) depth: usize,
     pub(crate) init_channels: usize,
 }
 
@@ -63,17 +75,7 @@ impl SpaceArgs {
         classes: usize,
     ) -> Result<SearchSpace> {
         let init_channels = self.init_channels.unwrap_or(defaults.init_channels);
-        let of_the_other = match self.space {
-            SpaceName::Macro => [("--blocks", self.blocks), ("--layers", self.layers)],
-            SpaceName::Micro => [("--phases", self.phases), ("--nodes", self.nodes)],
-        };
-        for (flag, value) in of_the_other {
-            let other = ["micro", "macro"][usize::from(self.space == SpaceName::Micro)];
-            ensure!(
-                value.is_none(),
-                "{flag} is a size of the {other} space; use it with --space {other}"
-            );
-        }
+        self.check_sizes()?;
         let space = match self.space {
             SpaceName::Macro => SearchSpace::Macro(MacroSpace {
                 phases: self.phases.unwrap_or(defaults.phases),
@@ -89,9 +91,37 @@ impl SpaceArgs {
                 init_channels,
                 classes,
             }),
+            SpaceName::Mobile => SearchSpace::Mobile(MobileSpace {
+                stages: self.stages.unwrap_or(defaults.stages),
+                depth: self.depth.unwrap_or(defaults.depth),
+                input,
+                init_channels,
+                classes,
+            }),
         };
         // Before anything is made in the size of its genomes.
         space.validate()?;
         Ok(space)
+    }
+
+    /// Refuses the sizes of other spaces.
+    fn check_sizes(&self) -> Result<()> {
+        let sizes = [
+            (SpaceName::Macro, "--phases", self.phases),
+            (SpaceName::Macro, "--nodes", self.nodes),
+            (SpaceName::Micro, "--blocks", self.blocks),
+            (SpaceName::Micro, "--layers", self.layers),
+            (SpaceName::Mobile, "--stages", self.stages),
+            (SpaceName::Mobile, "--depth", self.depth),
+        ];
+        for (space, flag, value) in sizes {
+            let name = space.to_possible_value();
+            let name = name.as_ref().map_or("", |name| name.get_name());
+            ensure!(
+                space == self.space || value.is_none(),
+                "{flag} is a size of the {name} space; use it with --space {name}"
+            );
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use naschain_core::{
-    Costs, Genome, MicroArchitecture, MicroEdge, Network, Phase, SearchSpace, Shape,
+    Activation, Costs, Genome, MicroArchitecture, MicroEdge, MobileArchitecture, MobileBlock,
+    Network, Phase, SearchSpace, Shape,
 };
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ const DEFAULTS: SpaceDefaults = SpaceDefaults {
     nodes: 4,
     blocks: 3,
     layers: 3,
+    stages: 2,
+    depth: 2,
     init_channels: 8,
 };
 
@@ -27,7 +30,7 @@ const DEFAULTS: SpaceDefaults = SpaceDefaults {
 #[derive(Args, Debug)]
 pub struct InspectArgs {
     /// Folder of a run, whose search space is used instead of these flags
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["space", "phases", "nodes", "blocks", "layers", "input", "init_channels", "classes"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["space", "phases", "nodes", "blocks", "layers", "stages", "depth", "input", "init_channels", "classes"])]
     pub run: Option<PathBuf>,
     #[command(flatten)]
     space: SpaceArgs,
@@ -40,7 +43,7 @@ pub struct InspectArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Bits of the genome; - may separate phases or cells
+    /// Bits of the genome; - may separate phases, cells or stages
     pub genome: String,
 }
 
@@ -87,6 +90,7 @@ fn text(space: &SearchSpace, genome: &Genome, network: &Network, costs: Costs) -
             }
         }
         Network::Micro(network) => text += &cells_text(network),
+        Network::Mobile(network) => text += &stages_text(network),
         _ => {}
     }
     text += &format!(
@@ -120,6 +124,43 @@ fn cells_text(network: &MicroArchitecture) -> String {
         }
         let outputs: Vec<String> = cell.outputs.iter().map(|n| (n - 1).to_string()).collect();
         text += &format!("  output    block {}\n", outputs.join(", "));
+    }
+    text
+}
+
+/// Resolution, stem, and the blocks of each stage.
+fn stages_text(network: &MobileArchitecture) -> String {
+    let mut text = format!(
+        "resized to  {}x{}\nstem        3x3 convolution -> {}\n",
+        network.resolution.height, network.resolution.width, network.stem_channels
+    );
+    let stages = network.blocks.chunk_by(|one, next| one.stage == next.stage);
+    for blocks in stages {
+        text += &format!("stage {:<5} {}\n", blocks[0].stage, blocks[0].output);
+        for (number, block) in (1..).zip(blocks) {
+            text += &format!("  block {number:<3} {}\n", block_text(block));
+        }
+    }
+    text + &format!("head        1x1 convolution -> {}\n", network.head_channels)
+}
+
+fn block_text(block: &MobileBlock) -> String {
+    let mut text = format!(
+        "{0}x{0} depthwise, {1} -> {2} -> {3}",
+        block.kernel, block.input.channels, block.expanded, block.output.channels
+    );
+    if block.stride > 1 {
+        text += &format!(", stride {}", block.stride);
+    }
+    if let Some(squeezed) = block.squeezed {
+        text += &format!(", squeeze-and-excitation {squeezed}");
+    }
+    text += match block.activation {
+        Activation::Relu => ", ReLU",
+        Activation::HardSwish => ", h-swish",
+    };
+    if block.is_residual() {
+        text += ", residual";
     }
     text
 }

@@ -43,7 +43,7 @@ pub struct LatencyArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..=10_000))]
     measure: u16,
     /// Folder of a run whose space is measured, instead of that of a new search
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "budget", "space", "phases", "nodes", "blocks", "layers", "init_channels"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "budget", "space", "phases", "nodes", "blocks", "layers", "stages", "depth", "init_channels"])]
     run: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,

@@ -46,7 +46,7 @@ pub struct SpeedArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Genome of the network; - separates phases [default: 1110-1110-1110; in the micro space one that
+    /// Genome of the network; - separates phases [default: 1110-1110-1110; in other spaces one that
     /// is drawn]
     genome: Option<String>,
 }
@@ -57,6 +57,8 @@ const DEFAULTS: SpaceDefaults = SpaceDefaults {
     nodes: 3,
     blocks: 4,
     layers: 5,
+    stages: 3,
+    depth: 2,
     init_channels: 16,
 };
 

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, ensure};
 use naschain_core::{
-    Augmentation, Digest, Genome, MacroSpace, MicroSpace, Network, Purpose, Recipe, SearchSpace,
-    Shape, Stream,
+    Augmentation, Digest, GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Network, Purpose,
+    Recipe, SearchSpace, Shape, Stream,
 };
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
@@ -109,6 +109,7 @@ impl SyntheticTraining {
         let (space, genome) = match space {
             SpaceName::Macro => of_phases(&mut stream, index),
             SpaceName::Micro => of_cells(&mut stream)?,
+            SpaceName::Mobile => of_stages(&mut stream)?,
         };
         let network = space.decode(&genome)?;
         let affordable = MAX_FLOPS / network.costs()?.flops.max(1) / 2;
@@ -169,6 +170,25 @@ fn of_cells(stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
     let space = MicroSpace {
         blocks: between(1, 4),
         layers: between(1, 4),
+        input: Shape {
+            channels: [1, 3][between(0, 1)],
+            height: 4 * between(2, 5),
+            width: 4 * between(2, 5),
+        },
+        init_channels: between(1, 12),
+        classes: 10,
+    };
+    let genes = space.random_genes(stream)?;
+    let genome = space.genome_of(&genes)?;
+    Ok((space.into(), genome))
+}
+
+/// Random numbers of blocks, stages and channels, and images whose sides can be halved twice.
+fn of_stages(stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
+    let mut between = |min: u64, max: u64| between(stream, min, max);
+    let space = MobileSpace {
+        stages: between(1, 3),
+        depth: between(1, 3),
         input: Shape {
             channels: [1, 3][between(0, 1)],
             height: 4 * between(2, 5),

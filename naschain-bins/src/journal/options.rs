@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 41] = [
+const OPTIONS: [(&str, &str); 43] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space", "--space"),
@@ -15,6 +15,8 @@ const OPTIONS: [(&str, &str); 41] = [
     ("space.nodes", "--nodes"),
     ("space.blocks", "--blocks"),
     ("space.layers", "--layers"),
+    ("space.stages", "--stages"),
+    ("space.depth", "--depth"),
     ("space.init_channels", "--init-channels"),
     ("recipe.epochs", "--epochs"),
     ("recipe.batch_size", "--batch-size"),
@@ -56,7 +58,14 @@ const OPTIONS: [(&str, &str); 41] = [
 const FOLLOWING: [(&str, &[&str]); 10] = [
     (
         "search.genome_len",
-        &["space", "space.phases", "space.nodes", "space.blocks"],
+        &[
+            "space",
+            "space.phases",
+            "space.nodes",
+            "space.blocks",
+            "space.stages",
+            "space.depth",
+        ],
     ),
     ("recipe.seed", &["search.seed"]),
     ("rules.epochs", &["recipe.epochs"]),

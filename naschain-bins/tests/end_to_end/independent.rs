@@ -15,6 +15,9 @@ const PHASES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 /// In the micro space they cover every operation with both strides, layers that nobody reads, ReLU that is
 /// shared, and drop-path over sums of which some are left out.
 const CELLS: [u64; 5] = [1, 4, 11, 15, 17];
+/// In the size space they cover every kernel, both strides and functions, one to three stages, networks with
+/// and without squeeze-and-excitation, resized images, and drop-path.
+const STAGES: [u64; 6] = [0, 1, 2, 9, 13, 18];
 
 /// Python of python/install or of the system; `None` if NumPy is missing.
 fn python(root: &Path) -> Option<PathBuf> {
@@ -36,7 +39,8 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     let library = dir.join("operations.so");
     let mut cc = Command::new("cc");
     cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
-    cc.args(["operations.c", "cells.c", "loss.c", "update.c", "-lm", "-o"]);
+    cc.args(["operations.c", "cells.c", "stages.c", "loss.c", "update.c"]);
+    cc.args(["-lm", "-o"]);
     let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
         skipped("no C compiler named cc");
         return None;
@@ -70,7 +74,12 @@ fn an_independent_implementation_produces_the_same_digests() {
     let Some(library) = operations(&sources, &dir) else {
         return;
     };
-    for (space, indices) in [("macro", &PHASES[..]), ("micro", &CELLS)] {
+    let spaces = [
+        ("macro", &PHASES[..]),
+        ("micro", &CELLS),
+        ("mobile", &STAGES),
+    ];
+    for (space, indices) in spaces {
         let mut training = Command::new(&python);
         training
             .arg("-B") // no compiled files among the sources

@@ -1,6 +1,5 @@
 //! The micro search space of NSGA-Net: the cells of a network.
 
-mod bits;
 mod cost;
 mod graph;
 mod network;
@@ -9,7 +8,7 @@ pub use network::{MicroArchitecture, MicroCell, MicroEdge, MicroOperation, Prepr
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Shape, Stream};
+use crate::{Error, GeneSpace, Network, Shape};
 
 /// The largest number of blocks of a cell.
 const MAX_BLOCKS: usize = 16;
@@ -25,7 +24,7 @@ const MAX_BLOCKS: usize = 16;
 /// output of the cell are the blocks that no block reads, along channels.
 ///
 /// The genes are whole numbers, those of the normal cell and then those of the reduction cell: for each
-/// block the operation and the input on one side, then those on the other ([`MicroSpace::choices`]).
+/// block the operation and the input on one side, then those on the other ([`GeneSpace::choices`]).
 ///
 /// The fields define the meaning of the genes; another one would make another space. So the struct may
 /// be written as a literal.
@@ -74,24 +73,14 @@ impl MicroSpace {
         2 * self.cell_len()
     }
 
-    /// How many values each gene has: it is a whole number from 0 to one less. An operation has one of
-    /// [`MicroOperation::ALL`], an input of block k one of k + 2.
-    pub fn choices(&self) -> Vec<usize> {
-        let block = |block: usize| [MicroOperation::ALL.len(), block + 2].repeat(2);
-        let cell: Vec<usize> = (0..self.blocks).flat_map(block).collect();
-        cell.repeat(2)
-    }
-
     /// Whether the cell at this place, counted from 0, is a reduction cell.
     pub fn is_reduction(&self, layer: usize) -> bool {
         layer == self.layers / 3 || layer == 2 * self.layers / 3
     }
+}
 
-    /// Checks the ranges of all fields.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] names the first field out of its range.
-    pub fn validate(&self) -> Result<(), Error> {
+impl GeneSpace for MicroSpace {
+    fn validate(&self) -> Result<(), Error> {
         Error::check_ranges(&[
             ("blocks", self.blocks, 1, MAX_BLOCKS),
             ("layers", self.layers, 1, 64),
@@ -116,9 +105,39 @@ impl MicroSpace {
         Ok(())
     }
 
-    /// Genes of the smallest network: each block pools the block before it, so that the output of a cell is
-    /// one block.
-    pub fn smallest_genes(&self) -> Vec<u8> {
+    fn description(&self) -> String {
+        format!("2 cells of {} blocks", self.blocks)
+    }
+
+    /// An operation has one of [`MicroOperation::ALL`], an input of block k one of k + 2. Blocks above the
+    /// largest number of a valid space are not counted.
+    fn choices(&self) -> Vec<usize> {
+        let block = |block: usize| [MicroOperation::ALL.len(), block + 2].repeat(2);
+        let blocks = 0..self.blocks.min(MAX_BLOCKS);
+        let cell: Vec<usize> = blocks.flat_map(block).collect();
+        cell.repeat(2)
+    }
+
+    fn gene_names(&self) -> Vec<String> {
+        let name = |gene: usize| {
+            let cell = ["normal", "reduction"][gene / self.cell_len().max(1)];
+            let (block, side) = (gene % self.cell_len() / 4 + 1, gene % 4 / 2 + 1);
+            let what = ["operation", "input"][gene % 2];
+            format!("{cell} cell, block {block}, side {side}, {what}")
+        };
+        (0..self.choices().len()).map(name).collect()
+    }
+
+    fn part_len(&self) -> usize {
+        self.bit_len() / 2
+    }
+
+    fn network(&self, genes: &[u8]) -> Result<Network, Error> {
+        Ok(Network::Micro(self.decode(genes)?))
+    }
+
+    /// Each block pools the block before it, so that the output of a cell is one block.
+    fn smallest_genes(&self) -> Vec<u8> {
         let block = |block: usize| {
             // Block 0 reads input 0; block k reads block k - 1, which is input k + 1.
             let input = if block == 0 { 0 } else { block as u8 + 1 };
@@ -128,20 +147,9 @@ impl MicroSpace {
         cell.repeat(2)
     }
 
-    /// Genes of networks that together have every operation, on inputs and on blocks.
-    pub(crate) fn genes_of_all_operations(&self) -> Vec<Vec<u8>> {
-        let of = |operation: u8| {
-            let block = |block: usize| [operation, block as u8 + 1, operation, 0];
-            let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
-            cell.repeat(2)
-        };
-        (0..MicroOperation::ALL.len() as u8).map(of).collect()
-    }
-
-    /// Genes of which one encodes about the largest network: separable convolutions have most feature
-    /// maps, and 7×1 and 1×7 convolutions most parameters, which counts for more depends on the cell; and
-    /// so it does whether blocks read the inputs or each other.
-    pub fn largest_genes(&self) -> Vec<Vec<u8>> {
+    /// Separable convolutions have most feature maps, and 7×1 and 1×7 convolutions most parameters; which
+    /// counts for more depends on the cell, and so it does whether blocks read the inputs or each other.
+    fn largest_genes(&self) -> Vec<Vec<u8>> {
         let place = |wanted: MicroOperation| {
             let place = MicroOperation::ALL.iter().position(|one| *one == wanted);
             place.unwrap_or(0) as u8
@@ -164,48 +172,19 @@ impl MicroSpace {
         all
     }
 
-    /// Checks the space, and that the genes are one of its genomes.
-    ///
-    /// # Errors
-    /// As [`MicroSpace::validate`]; [`Error::GeneCount`] for another number of genes, and [`Error::Gene`]
-    /// for the first gene that is not one of its [choices](MicroSpace::choices).
-    pub fn check(&self, genes: &[u8]) -> Result<(), Error> {
-        self.validate()?;
-        if genes.len() != self.genome_len() {
-            return Err(Error::GeneCount {
-                found: genes.len(),
-                expected: self.genome_len(),
-            });
-        }
-        let mut choices = genes.iter().zip(self.choices()).enumerate();
-        match choices.find(|(_, (gene, choices))| usize::from(**gene) >= *choices) {
-            None => Ok(()),
-            Some((position, (gene, choices))) => Err(Error::Gene {
-                position,
-                found: *gene,
-                choices,
-            }),
-        }
+    /// Every operation, on inputs and on blocks.
+    fn genes_of_all_layers(&self) -> Vec<Vec<u8>> {
+        let of = |operation: u8| {
+            let block = |block: usize| [operation, block as u8 + 1, operation, 0];
+            let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
+            cell.repeat(2)
+        };
+        (0..MicroOperation::ALL.len() as u8).map(of).collect()
     }
 
-    /// Returns random genes of this space, each uniformly distributed.
-    ///
-    /// # Errors
-    /// As [`MicroSpace::validate`].
-    pub fn random_genes(&self, stream: &mut Stream) -> Result<Vec<u8>, Error> {
-        self.validate()?;
-        // At most 17 choices.
-        let gene = |choices: usize| stream.below(choices as u64) as u8;
-        Ok(self.choices().into_iter().map(gene).collect())
-    }
-
-    /// Returns the genes in a form that is equal for genomes whose blocks differ only in the order of
-    /// their two sides, which are added: the smaller pair of operation and input comes first. The genes of
+    /// The two sides of a block are added: the smaller pair of operation and input comes first. The genes of
     /// the normal cell are 0 where a network has none, as with one or two layers.
-    ///
-    /// # Errors
-    /// As [`MicroSpace::check`].
-    pub fn canonical(&self, genes: &[u8]) -> Result<Vec<u8>, Error> {
+    fn canonical(&self, genes: &[u8]) -> Result<Vec<u8>, Error> {
         self.check(genes)?;
         let mut canonical = genes.to_vec();
         if (0..self.layers).all(|layer| self.is_reduction(layer)) {

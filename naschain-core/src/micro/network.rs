@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, MicroSpace, Shape};
+use crate::{Error, GeneSpace, MicroSpace, Shape};
 
 /// The network that the genes of a [`MicroSpace`] encode.
 ///
@@ -141,7 +141,7 @@ impl MicroSpace {
     /// Decodes genes into their network, as NSGA-Net does.
     ///
     /// # Errors
-    /// As [`MicroSpace::check`].
+    /// As [`GeneSpace::check`].
     pub fn decode(&self, genes: &[u8]) -> Result<MicroArchitecture, Error> {
         self.check(genes)?;
         let (normal, reduction) = genes.split_at(self.cell_len());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Purpose;
+use crate::{Purpose, Stream};
 
 fn space(blocks: usize, layers: usize, input: &str) -> MicroSpace {
     MicroSpace {
@@ -121,7 +121,7 @@ fn computed_layers_leave_out_what_nobody_reads() {
     let network = space.decode(&[3, 1, 3, 1].repeat(2)).unwrap();
     let graph = network.graph();
     assert!(graph.used_maps().contains(&false));
-    let computed = graph.computed_layers();
+    let computed = graph.computed_layers().unwrap();
     let sum = |of: &[crate::Layer]| of.iter().map(|layer| layer.costs.params).sum::<u64>();
     assert!(sum(&computed) < network.costs().unwrap().params);
     assert!(

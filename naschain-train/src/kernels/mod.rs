@@ -3,6 +3,7 @@
 //! `docs/arithmetic.md` defines them. [`reference`] implements the same definitions as plain loops;
 //! tests compare the fast kernels with it bit for bit.
 
+pub(crate) mod channel_scale;
 pub(crate) mod conv1;
 pub(crate) mod conv1_weights;
 pub(crate) mod conv3;
@@ -18,6 +19,7 @@ pub(crate) mod pool;
 pub(crate) mod rearrange;
 #[cfg(test)]
 pub(crate) mod reference;
+pub(crate) mod resize;
 pub(crate) mod simd;
 pub(crate) mod statistics;
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::ops::Range;
 use naschain_core::LayerOperation;
 
 use super::block::{LayerBlock, LayerPass};
-use super::forward::{placed, subsampling, window_sizes};
+use super::forward::{function, placed, subsampling, window_sizes};
 use super::plan::{LayerInput, LayerPlan};
 use crate::cpu::block::{part, part_mut};
+use crate::kernels::channel_scale::{ScaleChannels, ScaleSums};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
-use crate::kernels::elementwise::ReluBackward;
+use crate::kernels::elementwise::ApplyBackward;
 use crate::kernels::fold::{Accumulate, FoldImages, Scale};
 use crate::kernels::norm::{BackwardInput, BackwardSums};
 use crate::kernels::pool::AverageBackward;
@@ -67,6 +68,9 @@ impl LayerBlock {
     /// inputs and weights.
     pub(super) fn backward(&mut self, pass: &LayerPass, layers: Range<usize>) {
         for layer in pass.plan.layers[layers].iter().rev() {
+            if pass.plan.is_image(layer.output) {
+                continue;
+            }
             let slot = pass.plan.slots[layer.output];
             let dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
             let image = pass.plan.maps[layer.output].image();
@@ -89,10 +93,13 @@ impl LayerBlock {
             LayerOperation::Depthwise { .. } => self.depthwise_backward(pass, layer, dout),
             LayerOperation::Add { .. } => self.add_backward(pass, layer, dout),
             LayerOperation::Concatenate => self.concatenate_backward(pass, layer, dout),
-            LayerOperation::Relu => {
+            LayerOperation::Scale => self.scale_backward(pass, layer, dout),
+            LayerOperation::Bias => self.bias_backward(pass, layer, dout),
+            LayerOperation::Relu | LayerOperation::HardSigmoid | LayerOperation::HardSwish => {
                 let (input, isa, images) = (layer.inputs[0], pass.isa, 0..self.images);
                 let image = pass.plan.maps[input.map].image();
-                ReluBackward {
+                ApplyBackward {
+                    function: function(layer.operation),
                     x: part(&self.maps[input.map], &images, image),
                     dout,
                     dx: part_mut(
@@ -154,6 +161,13 @@ impl LayerBlock {
                 dx,
             }
             .run_on(isa),
+            LayerOperation::GlobalAverage => AverageBackward {
+                lanes: from.lanes,
+                pixels: from.pixels(),
+                dmeans: dout,
+                dy: dx,
+            }
+            .run_on(isa),
             LayerOperation::Subsample { offset } => {
                 dx.fill(0.0);
                 let selection = subsampling(sides, offset);
@@ -166,6 +180,45 @@ impl LayerBlock {
             }
             other => unreachable!("{other:?} has its own backward pass"),
         });
+    }
+
+    /// A map whose channels are scaled, and the numbers by which they are.
+    fn scale_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let (plan, isa) = (pass.plan, pass.isa);
+        let dims = plan.maps[layer.output];
+        let [map, factors] = [layer.inputs[0], layer.inputs[1]];
+        let (lanes, pixels) = (dims.lanes, dims.pixels());
+        self.pass_on(pass, map, |block, dx| {
+            ScaleChannels {
+                lanes,
+                pixels,
+                x: dout,
+                factors: block.map(plan, factors.map),
+                out: dx,
+            }
+            .run_on(isa);
+        });
+        self.pass_on(pass, factors, |block, sums| {
+            ScaleSums {
+                lanes,
+                pixels,
+                x: block.map(plan, map.map),
+                dout,
+                sums,
+            }
+            .run_on(isa);
+        });
+    }
+
+    fn bias_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
+        let Some(weight) = &layer.weight else { return };
+        FoldImages {
+            values: dout,
+            out: &mut self.gradients[weight.range.clone()],
+            add: false,
+        }
+        .run_on(pass.isa);
+        self.pass_on(pass, layer.inputs[0], |_, dx| dx.copy_from_slice(dout));
     }
 
     fn add_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {

@@ -8,7 +8,7 @@ use super::plan::LayersPlan;
 use crate::kernels::chunk;
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
-use crate::plan::{BatchNorm, MapDims};
+use crate::plan::BatchNorm;
 
 /// The parts of a network that all blocks share, read-only during a pass.
 pub(super) struct LayerPass<'a> {
@@ -42,7 +42,7 @@ pub(super) struct LayerBlock {
     /// Capacity in images.
     pub(super) capacity: usize,
     /// The image, `[image][channel][row][column]` with a border of one pixel of 0, and the output of each
-    /// layer.
+    /// layer; a resized image is as the image is.
     pub(super) maps: Vec<Vec<f32>>,
     /// For each batch norm, two sums per image and channel.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
@@ -71,20 +71,15 @@ pub(super) struct LayerScratch {
     pub(super) dfeatures: Vec<f32>,
 }
 
-/// The elements per image of the bordered image.
-fn bordered(dims: MapDims) -> usize {
-    dims.channels * (dims.height + 2) * (dims.width + 2)
-}
-
 impl LayerBlock {
     /// Allocates buffers for `images`, those of the backward pass only if `training`.
     pub(super) fn new(plan: &LayersPlan, images: usize, training: bool) -> LayerBlock {
         let mut maps: Vec<Vec<f32>> = vec![Vec::new(); plan.maps.len()];
-        maps[0] = vec![0.0; images * bordered(plan.maps[0])];
+        maps[0] = vec![0.0; images * plan.elements(0)];
         let mut sums = Vec::new();
         for layer in &plan.layers {
             let dims = plan.maps[layer.output];
-            maps[layer.output] = vec![0.0; images * dims.image()];
+            maps[layer.output] = vec![0.0; images * plan.elements(layer.output)];
             if layer.norm.is_some() {
                 sums.push([0, 1].map(|_| vec![0.0; images * dims.padded()]));
             }

@@ -72,11 +72,12 @@ impl LayerBlock {
     pub(super) fn stem_backward(&mut self, pass: &LayerPass, layer: &LayerPlan, dout: &[f32]) {
         let Some(weight) = &layer.weight else { return };
         let [from, to] = pass.plan.sides(layer);
-        let image = self.maps[0].len() / self.capacity;
+        let read = layer.inputs[0].map;
+        let image = pass.plan.elements(read);
         for (number, images) in chunks(self.images, to.pixels()).enumerate() {
             Conv3Weights {
                 sizes: to.first_conv3(images.len(), from.channels),
-                x: part(&self.maps[0], &images, image),
+                x: part(&self.maps[read], &images, image),
                 dz: part(dout, &images, to.image()),
                 gradient: &mut self.gradients[weight.range.clone()],
                 sums: &mut self.scratch.sums,

@@ -7,14 +7,16 @@ use naschain_core::LayerOperation;
 use super::block::{LayerBlock, LayerPass};
 use super::plan::{LayerPlan, LayersPlan};
 use crate::cpu::block::{chunks, part, part_mut};
+use crate::kernels::channel_scale::ScaleChannels;
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::Conv3;
 use crate::kernels::depthwise::{Depthwise, DepthwiseSizes};
-use crate::kernels::elementwise::{Relu, Sum};
+use crate::kernels::elementwise::{Apply, Function, Sum};
 use crate::kernels::fold::{Accumulate, AddBias, Scale};
 use crate::kernels::norm::{NormMoments, Normalise};
 use crate::kernels::pool::Average;
 use crate::kernels::rearrange::{Channels, Select, Selection};
+use crate::kernels::resize::Resize;
 use crate::kernels::window::{MaxWindows, MeanWindows, WindowSizes};
 use crate::plan::MapDims;
 
@@ -48,6 +50,16 @@ pub(super) fn depthwise_sizes(
         kernel,
         stride,
         dilation,
+    }
+}
+
+/// The function that a layer applies to each value.
+pub(super) fn function(operation: LayerOperation) -> Function {
+    match operation {
+        LayerOperation::Relu => Function::Relu,
+        LayerOperation::HardSigmoid => Function::HardSigmoid,
+        LayerOperation::HardSwish => Function::HardSwish,
+        other => unreachable!("{other:?} is no function of one value"),
     }
 }
 
@@ -105,14 +117,14 @@ pub(super) fn placed(from: MapDims, to: MapDims, first: usize) -> Channels {
 impl LayerBlock {
     /// The elements of a map of the block's images.
     pub(super) fn map(&self, plan: &LayersPlan, map: usize) -> &[f32] {
-        part(&self.maps[map], &(0..self.images), plan.maps[map].image())
+        part(&self.maps[map], &(0..self.images), plan.elements(map))
     }
 
     /// Computes some layers. The statistics of a batch norm among them must be known.
     pub(super) fn forward(&mut self, pass: &LayerPass, layers: Range<usize>) {
         for layer in &pass.plan.layers[layers] {
             let mut out = std::mem::take(&mut self.maps[layer.output]);
-            let image = pass.plan.maps[layer.output].image();
+            let image = pass.plan.elements(layer.output);
             self.layer(pass, layer, part_mut(&mut out, &(0..self.images), image));
             self.maps[layer.output] = out;
         }
@@ -121,10 +133,7 @@ impl LayerBlock {
     fn layer(&mut self, pass: &LayerPass, layer: &LayerPlan, out: &mut [f32]) {
         let (plan, isa) = (pass.plan, pass.isa);
         let [from, to] = plan.sides(layer);
-        let x = match layer.inputs[0].map {
-            0 => &self.maps[0][..],
-            map => self.map(plan, map),
-        };
+        let x = self.map(plan, layer.inputs[0].map);
         match layer.operation {
             LayerOperation::Convolution { .. } => self.convolve(pass, layer, out),
             LayerOperation::Depthwise { .. } => {
@@ -147,7 +156,38 @@ impl LayerBlock {
                 y: out,
             }
             .run_on(isa),
-            LayerOperation::Relu => Relu { x, out }.run_on(isa),
+            LayerOperation::Relu | LayerOperation::HardSigmoid | LayerOperation::HardSwish => {
+                let function = function(layer.operation);
+                Apply { function, x, out }.run_on(isa);
+            }
+            LayerOperation::GlobalAverage => Average {
+                lanes: from.lanes,
+                pixels: from.pixels(),
+                y: x,
+                means: out,
+            }
+            .run_on(isa),
+            LayerOperation::Bias => {
+                out.copy_from_slice(x);
+                let bias = layer.weight.as_ref().map(|weight| weight.range.clone());
+                let bias = &pass.parameters[bias.unwrap_or_default()];
+                AddBias { bias, to: out }.run_on(isa);
+            }
+            LayerOperation::Scale => ScaleChannels {
+                lanes: to.lanes,
+                pixels: to.pixels(),
+                x,
+                factors: self.map(plan, layer.inputs[1].map),
+                out,
+            }
+            .run_on(isa),
+            LayerOperation::Resize => Resize {
+                from: [from.height, from.width],
+                to: [to.height, to.width],
+                x,
+                out,
+            }
+            .run_on(isa),
             LayerOperation::MaxPool { stride } => {
                 let sizes = window_sizes(from, stride);
                 MaxWindows { sizes, x, out }.run_on(isa);
@@ -184,7 +224,7 @@ impl LayerBlock {
         match kernel {
             [3, 3] => Conv3 {
                 sizes: to.first_conv3(self.images, from.channels),
-                x: &self.maps[0],
+                x: self.map(plan, layer.inputs[0].map),
                 weights,
                 out,
                 add: false,

@@ -1,4 +1,4 @@
-//! Networks of a [`LayerGraph`](naschain_core::LayerGraph) on the CPU: those of the micro space.
+//! Networks of a [`LayerGraph`](naschain_core::LayerGraph) on the CPU: those of all spaces but the macro space.
 //!
 //! As in `crate::cpu`, a batch is divided into blocks of images, which pass through the layers in
 //! parallel; a pass goes from one batch norm to the next, where the blocks' sums are combined in their
@@ -33,9 +33,9 @@ use crate::weights::{TensorSource, Weights};
 /// # Panics
 /// For a network of the macro space: [`crate::backend::run`] chooses the engine by the space.
 pub(crate) fn layer_graph(network: NetworkRef<'_>) -> LayerGraph {
-    match network {
-        NetworkRef::Micro(network) => network.graph(),
-        other => panic!("the engine for layer graphs got {other:?}"),
+    match network.graph() {
+        Some(graph) => graph,
+        None => panic!("the engine for layer graphs got {network:?}"),
     }
 }
 

@@ -133,14 +133,17 @@ impl Wiring {
             self.slots[*map] = take(&mut free, self.maps[*map].image());
         }
         for layer in self.layers.iter().rev() {
+            // Images have no gradient.
+            if is_image(&self.layers, layer.output) {
+                continue;
+            }
             let own = self.slots[layer.output];
             let is_norm = layer.operation == LayerOperation::BatchNorm;
             for input in layer.inputs.iter().filter(|input| input.last_reader) {
-                self.slots[input.map] = match (is_norm, input.map) {
-                    (true, _) => own,
-                    // The image has no gradient.
-                    (false, 0) => continue,
-                    (false, map) => take(&mut free, self.maps[map].image()),
+                self.slots[input.map] = match is_norm {
+                    true => own,
+                    _ if is_image(&self.layers, input.map) => continue,
+                    false => take(&mut free, self.maps[input.map].image()),
                 };
             }
             if !(is_norm && layer.inputs[0].last_reader) {
@@ -149,6 +152,15 @@ impl Wiring {
         }
         self.slot_sizes = sizes;
     }
+}
+
+/// Whether a map is an image: planes of pixels with a border, as [`Conv3`](crate::kernels::conv3::Conv3) reads
+/// them. So are the network's input and its resized copy.
+fn is_image(layers: &[LayerPlan], map: usize) -> bool {
+    let resized = layers
+        .first()
+        .filter(|layer| layer.operation == LayerOperation::Resize);
+    map == 0 || resized.is_some_and(|layer| layer.output == map)
 }
 
 impl LayersPlan {
@@ -197,6 +209,20 @@ impl LayersPlan {
         self.maps[self.outputs[0]].pixel()
     }
 
+    /// Whether a map is an image.
+    pub(crate) fn is_image(&self, map: usize) -> bool {
+        is_image(&self.layers, map)
+    }
+
+    /// The elements of a map of one image.
+    pub(crate) fn elements(&self, map: usize) -> usize {
+        let dims = self.maps[map];
+        match self.is_image(map) {
+            false => dims.image(),
+            _ => dims.channels * (dims.height + 2) * (dims.width + 2),
+        }
+    }
+
     /// All parameters, in declaration order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
         parameters(&self.tensors)
@@ -229,12 +255,16 @@ impl LayersPlan {
             weight.backward = next..next + one.maps * one.len();
             next = weight.backward.end;
         };
-        for layer in &mut self.layers {
-            // Depthwise convolutions use their weights as they are, and the image has no gradient.
-            let is_transposed = matches!(layer.operation, LayerOperation::Convolution { .. })
-                && layer.inputs[0].map > 0;
-            if let (true, Some(weight)) = (is_transposed, &mut layer.weight) {
-                place(weight, self.maps[layer.inputs[0].map].lanes);
+        for index in 0..self.layers.len() {
+            let LayerPlan {
+                operation, inputs, ..
+            } = &self.layers[index];
+            let read = inputs[0].map;
+            // Other weights are used as they are.
+            let is_transposed = matches!(operation, LayerOperation::Convolution { .. })
+                && !is_image(&self.layers, read);
+            if let (true, Some(weight)) = (is_transposed, &mut self.layers[index].weight) {
+                place(weight, self.maps[read].lanes);
             }
         }
         place(&mut self.linear, features);
@@ -251,32 +281,54 @@ fn dims(shape: Shape, lanes: &dyn Fn(usize) -> usize) -> MapDims {
     }
 }
 
-/// The shape of a convolution's weight, its packing, and the number of maps that its inputs come from;
-/// `None` for other layers.
-fn weight_of(graph: &LayerGraph, layer: &GraphLayer) -> Option<([usize; 4], Packing, usize)> {
-    let channels = layer.output.channels;
-    let read = layer.inputs.iter().map(|map| graph.shape(*map).channels);
-    match layer.operation {
-        LayerOperation::Convolution { kernel, .. } => {
-            let shape = [channels, read.sum(), kernel[0], kernel[1]];
-            let maps = layer.inputs.len();
-            Some(match kernel {
-                [1, 1] => (shape, Packing::Rows, maps),
-                [3, 3] => (shape, Packing::Kernel3, maps),
-                [rows, columns] => (shape, Packing::Taps(rows * columns), rows * columns),
-            })
-        }
-        LayerOperation::Depthwise { kernel, .. } => {
-            Some(([channels, 1, kernel, kernel], Packing::Rows, 1))
-        }
-        _ => None,
-    }
+/// A tensor that a layer is trained with, batch norm apart.
+struct LayerWeight {
+    name: String,
+    shape: Vec<usize>,
+    start: Init,
+    packing: Packing,
+    /// Number of maps that its inputs come from.
+    maps: usize,
 }
 
-/// The initial values of a convolution's weight.
-fn start(shape: &[usize]) -> Init {
-    Init::Uniform {
-        fan_in: shape[1..].iter().product(),
+impl LayerWeight {
+    /// That of a convolution or of a bias; `None` for other layers.
+    fn of(graph: &LayerGraph, layer: &GraphLayer) -> Option<LayerWeight> {
+        let channels = layer.output.channels;
+        let read = layer.inputs.iter().map(|map| graph.shape(*map).channels);
+        let (shape, packing, maps) = match layer.operation {
+            LayerOperation::Convolution { kernel, .. } => {
+                let shape = vec![channels, read.sum(), kernel[0], kernel[1]];
+                let maps = layer.inputs.len();
+                match kernel {
+                    [1, 1] => (shape, Packing::Rows, maps),
+                    [3, 3] => (shape, Packing::Kernel3, maps),
+                    [rows, columns] => (shape, Packing::Taps(rows * columns), rows * columns),
+                }
+            }
+            LayerOperation::Depthwise { kernel, .. } => {
+                (vec![channels, 1, kernel, kernel], Packing::Rows, 1)
+            }
+            LayerOperation::Bias => {
+                return Some(LayerWeight {
+                    name: layer.name.clone(),
+                    shape: vec![channels],
+                    start: Init::Constant(0.0),
+                    packing: Packing::Rows,
+                    maps: 1,
+                });
+            }
+            _ => return None,
+        };
+        Some(LayerWeight {
+            name: format!("{}.weight", layer.name),
+            start: Init::Uniform {
+                fan_in: shape[1..].iter().product(),
+            },
+            shape,
+            packing,
+            maps,
+        })
     }
 }
 
@@ -290,32 +342,32 @@ fn tensors_of(
         let dims = dims(layer.output, planner.lanes);
         return Ok((None, Some(planner.norm(&layer.name, dims)?)));
     }
-    let Some((shape, packing, maps)) = weight_of(graph, layer) else {
+    let Some(weight) = LayerWeight::of(graph, layer) else {
         return Ok((None, None));
     };
-    let name = format!("{}.weight", layer.name);
-    let weight = planner.packed(&name, &shape, start(&shape), packing, maps)?;
+    let (packing, maps) = (weight.packing, weight.maps);
+    let weight = planner.packed(&weight.name, &weight.shape, weight.start, packing, maps)?;
     Ok((Some(weight), None))
 }
 
 /// Keeps the tensors of a layer that the network's output does not depend on.
 fn store_idle(graph: &LayerGraph, layer: &GraphLayer, planner: &mut Planner) -> Result<(), Error> {
-    let mut keep = |part: &str, shape: &[usize], start: Init, role: fn(Vec<f32>) -> Role| {
-        let name = format!("{}.{part}", layer.name);
+    let mut keep = |name: String, shape: &[usize], start: Init, role: fn(Vec<f32>) -> Role| {
         let values = planner.source.take(&name, shape, start)?;
         planner.declare(name, shape, role(values));
         Ok::<(), Error>(())
     };
-    if let Some((shape, ..)) = weight_of(graph, layer) {
-        keep("weight", &shape, start(&shape), Role::Idle)?;
+    if let Some(weight) = LayerWeight::of(graph, layer) {
+        keep(weight.name, &weight.shape, weight.start, Role::Idle)?;
     }
     if layer.operation == LayerOperation::BatchNorm {
         let shape = [layer.output.channels];
-        keep("weight", &shape, Init::Constant(1.0), Role::Idle)?;
-        keep("bias", &shape, Init::Constant(0.0), Role::Idle)?;
+        let part = |part: &str| format!("{}.{part}", layer.name);
+        keep(part("weight"), &shape, Init::Constant(1.0), Role::Idle)?;
+        keep(part("bias"), &shape, Init::Constant(0.0), Role::Idle)?;
         let role = Role::IdleStatistic;
-        keep("running_mean", &shape, Init::Constant(0.0), role)?;
-        keep("running_var", &shape, Init::Constant(1.0), role)?;
+        keep(part("running_mean"), &shape, Init::Constant(0.0), role)?;
+        keep(part("running_var"), &shape, Init::Constant(1.0), role)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use naschain_core::{GraphLayer, LayerGraph, LayerOperation};
 
 use super::messages::AttributeProto;
-use super::{Graph, int, ints, tensor};
+use super::{Graph, float, int, ints, tensor, text};
 use crate::Error;
 use crate::weights::Init;
 
@@ -61,6 +61,22 @@ impl Graph {
             }
             LayerOperation::BatchNorm => self.norm(&name, inputs.remove(0), channels),
             LayerOperation::Relu => Ok(self.operator("Relu", name, inputs, Vec::new())),
+            // ONNX's defaults are 0.2 and 0.5.
+            LayerOperation::HardSigmoid => {
+                let slope = vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)];
+                Ok(self.operator("HardSigmoid", name, inputs, slope))
+            }
+            LayerOperation::HardSwish => Ok(self.operator("HardSwish", name, inputs, Vec::new())),
+            LayerOperation::GlobalAverage => {
+                Ok(self.operator("GlobalAveragePool", name, inputs, Vec::new()))
+            }
+            LayerOperation::Bias => {
+                let values = self.source.take(&name, &[channels], Init::Constant(0.0))?;
+                inputs.push(self.store(&name, &[1, channels, 1, 1], &values));
+                Ok(self.operator("Add", format!("{name}.sum"), inputs, Vec::new()))
+            }
+            LayerOperation::Scale => Ok(self.operator("Mul", name, inputs, Vec::new())),
+            LayerOperation::Resize => Ok(self.resized(graph, layer, name, inputs)),
             // Values outside the image are counted only if ONNX is told to.
             LayerOperation::MaxPool { stride } => {
                 Ok(self.operator("MaxPool", name, inputs, window(stride)))
@@ -88,6 +104,37 @@ impl Graph {
             LayerOperation::Add { .. } => Ok(self.operator("Add", name, inputs, Vec::new())),
             other => unreachable!("{other:?} is planned for no network"),
         }
+    }
+
+    /// Bilinear interpolation, as PyTorch's without antialiasing.
+    fn resized(
+        &mut self,
+        graph: &LayerGraph,
+        layer: &GraphLayer,
+        name: String,
+        mut inputs: Vec<String>,
+    ) -> String {
+        let (from, to) = (graph.shape(layer.inputs[0]), layer.output);
+        // Runtimes multiply the side by it, and round down.
+        let ratio = |to: usize, from: usize| {
+            let ratio = to as f32 / from as f32;
+            if ratio * (from as f32) < to as f32 {
+                ratio.next_up()
+            } else {
+                ratio
+            }
+        };
+        let rows = ratio(to.height, from.height);
+        let columns = ratio(to.width, from.width);
+        let scales = format!("{name}.scales");
+        self.store(&scales, &[4], &[1.0, 1.0, rows, columns]);
+        // The region of interest is left out.
+        inputs.extend([String::new(), scales]);
+        let attributes = vec![
+            text("mode", "linear"),
+            text("coordinate_transformation_mode", "half_pixel"),
+        ];
+        self.operator("Resize", name, inputs, attributes)
     }
 
     fn convolution(

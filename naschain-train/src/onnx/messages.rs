@@ -80,9 +80,11 @@ pub(super) struct AttributeProto {
     pub(super) f: f32,
     #[prost(int64, tag = "3")]
     pub(super) i: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) s: Vec<u8>,
     #[prost(int64, repeated, tag = "8")]
     pub(super) ints: Vec<i64>,
-    /// Which field is used: 1 is `f`, 2 `i`, 7 `ints`.
+    /// Which field is used: 1 is `f`, 2 `i`, 3 `s`, 7 `ints`.
     #[prost(int32, tag = "20")]
     pub(super) r#type: i32,
 }

@@ -1,11 +1,13 @@
 //! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes of the macro
-//! space and 6 of the micro space, 1,000 images each.
+//! space, 6 of the micro space and 6 of the size space, 1,000 images each.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use naschain_core::{Genome, MacroSpace, MicroSpace, Purpose, Recipe, SearchSpace, Stream};
+use naschain_core::{
+    Genome, MacroSpace, MicroSpace, MobileSpace, Purpose, Recipe, SearchSpace, Stream,
+};
 use naschain_train::{
     Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, read_picture, train,
 };
@@ -13,9 +15,9 @@ use naschain_train::{
 use crate::python;
 
 const GENOMES: u64 = 30;
-/// Those of the micro space.
-const CELLS: u64 = 6;
-const ALL: u64 = GENOMES + CELLS;
+/// Those of the micro and the size space.
+const GENES: u64 = 12;
+const ALL: u64 = GENOMES + GENES;
 const IMAGES: usize = 1000;
 
 fn space(phases: usize, nodes: usize, input: &str, init_channels: usize) -> SearchSpace {
@@ -32,6 +34,16 @@ fn cells(blocks: usize, layers: usize, input: &str, init_channels: usize) -> Sea
     SearchSpace::Micro(MicroSpace {
         blocks,
         layers,
+        input: input.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    })
+}
+
+fn stages(stages: usize, depth: usize, input: &str, init_channels: usize) -> SearchSpace {
+    SearchSpace::Mobile(MobileSpace {
+        stages,
+        depth,
         input: input.parse().unwrap(),
         init_channels,
         classes: 10,
@@ -136,9 +148,14 @@ fn folder() -> &'static Path {
             };
             write(&folder, number, space, &genome);
         }
-        let spaces = [cells(5, 3, "1x8x8", 4), cells(2, 5, "3x12x8", 5)];
-        for number in GENOMES..GENOMES + CELLS {
-            let space = &spaces[number as usize % 2];
+        let spaces = [
+            cells(5, 3, "1x8x8", 4),
+            cells(2, 5, "3x12x8", 5),
+            stages(2, 2, "1x8x8", 6),
+            stages(3, 3, "3x28x20", 3),
+        ];
+        for number in GENOMES..ALL {
+            let space = &spaces[number as usize % spaces.len()];
             let mut stream = Stream::new(number, Purpose::Simulation, 0, 0);
             let genome = space.random_genome(&mut stream).unwrap();
             write(&folder, number, space, &genome);

@@ -14,7 +14,7 @@ fn pytorch_gives_the_same_losses() {
     if !crate::python::has("torch") {
         return;
     }
-    for space in ["macro", "micro"] {
+    for space in ["macro", "micro", "mobile"] {
         let file = format!("training-{space}.safetensors");
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
         let digits = Dataset::digits();

@@ -22,7 +22,8 @@ pub(crate) fn check_run(spec: &RunSpec) -> Result<()> {
             let phases = space.phases;
             (phases == PHASES, format!(" and --phases {phases}"))
         }
-        _ => (true, String::new()),
+        SearchSpace::Micro(_) => (true, String::new()),
+        other => (false, format!(" and --space {other}")),
     };
     if data != DATA || !fits {
         bail!(

@@ -2,7 +2,7 @@
 //! and to exact ones.
 
 use naschain_consensus::Row;
-use naschain_core::{Accuracy, Costs, Digest, Genome, Measurement, SearchSpace};
+use naschain_core::{Accuracy, Costs, Digest, GeneSpace, Genome, Measurement, SearchSpace};
 use serde_json::{Value, json};
 
 /// Maximum number of values of an answer. The reference network's miners send seven: accuracy,

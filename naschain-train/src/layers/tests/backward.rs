@@ -67,7 +67,11 @@ impl PlainNetwork {
     ) {
         let layer = &self.graph.layers[index];
         let images = maps[0].len() / self.graph.input.len();
-        let dout = gradients.maps[index + 1].clone().unwrap();
+        let Some(dout) = gradients.maps[index + 1].clone() else {
+            // Nobody computes the gradient of a resized image.
+            assert_eq!(layer.operation, LayerOperation::Resize);
+            return;
+        };
         let (map, to) = (layer.inputs[0], self.shape(index + 1, images));
         let x = &maps[map];
         match layer.operation {
@@ -78,10 +82,36 @@ impl PlainNetwork {
                 let part = self.norm_backward(layer, (x, &dout, to), statistics, gradients);
                 gradients.add(map, part);
             }
-            LayerOperation::Relu => {
+            LayerOperation::Relu | LayerOperation::HardSigmoid | LayerOperation::HardSwish => {
                 let pairs = x.iter().zip(&dout);
-                let part = pairs.map(|(x, d)| if *x > 0.0 { *d } else { 0.0 });
+                let part = pairs.map(|(x, d)| plain::passed(layer.operation, *x, *d));
                 gradients.add(map, part.collect());
+            }
+            LayerOperation::GlobalAverage => {
+                let pixels = self.shape(map, images).pixels();
+                let each: Vec<f32> = dout.iter().map(|d| d / pixels as f32).collect();
+                gradients.add(map, plain::spread(&each, pixels));
+            }
+            LayerOperation::Bias => {
+                let channels = to.channels;
+                let of = |channel: usize| {
+                    let terms = dout.iter().skip(channel).step_by(channels);
+                    reference::over_images(&terms.copied().collect::<Vec<f32>>())
+                };
+                let bias = (0..channels).map(of).collect();
+                gradients.tensors.insert(layer.name.clone(), bias);
+                gradients.add(map, dout);
+            }
+            LayerOperation::Scale => {
+                let (numbers, pixels) = (layer.inputs[1], to.pixels());
+                let factors = plain::spread(&maps[numbers], pixels);
+                let part = dout.iter().zip(factors).map(|(d, factor)| d * factor);
+                gradients.add(map, part.collect());
+                let planes = dout.chunks(pixels).zip(x.chunks(pixels));
+                let sum = |(d, x): (&[f32], &[f32])| {
+                    reference::over_pixels(pixels, |pixel, sum| d[pixel].mul_add(x[pixel], sum))
+                };
+                gradients.add(numbers, planes.map(sum).collect());
             }
             LayerOperation::Concatenate => {
                 let (whole, mut first) = (to.len() / images, 0);

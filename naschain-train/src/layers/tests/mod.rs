@@ -1,11 +1,11 @@
-//! Whole training steps of networks of the micro space, compared bit for bit with plain loops, with
-//! every instruction set and several numbers of threads.
+//! Whole training steps of networks of the micro and the size space, compared bit for bit with plain loops,
+//! with every instruction set and several numbers of threads.
 
 mod backward;
 mod network;
 mod plain;
 
-use naschain_core::{MicroArchitecture, MicroSpace, Purpose, Stream};
+use naschain_core::{GeneSpace, MicroSpace, MobileSpace, Network, Purpose, Stream};
 use rayon::ThreadPoolBuilder;
 
 use self::network::PlainNetwork;
@@ -26,33 +26,55 @@ fn space(blocks: usize, layers: usize, input: &str, init_channels: usize) -> Mic
 }
 
 /// Networks with every operation, with one and with both strides, and with inputs that nobody reads.
-fn networks() -> Vec<MicroArchitecture> {
+fn networks() -> Vec<Network> {
     let all = [0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 5, 1, 6, 0, 7, 1, 8, 0, 2, 2];
     let again = [0, 0, 1, 1, 2, 2, 3, 0, 4, 3, 5, 2, 6, 1, 7, 0, 8, 5, 2, 1];
     let one = [3, 1, 3, 1, 2, 2, 0, 1];
     let mut networks = vec![
         space(5, 3, "3x8x12", 6)
-            .decode(&[all, again].concat())
+            .network(&[all, again].concat())
             .unwrap(),
         space(5, 3, "1x8x8", 16)
-            .decode(&[again, all].concat())
+            .network(&[again, all].concat())
             .unwrap(),
         // Input 0 is never read, and the output of every second cell is.
         space(2, 4, "2x12x8", 5)
-            .decode(&[one, one].concat())
+            .network(&[one, one].concat())
             .unwrap(),
     ];
     let random = space(3, 4, "3x12x12", 8);
     let mut stream = Stream::new(5, Purpose::Simulation, 0, 0);
     let genes = random.random_genes(&mut stream).unwrap();
-    networks.push(random.decode(&genes).unwrap());
+    networks.push(random.network(&genes).unwrap());
+    networks.extend(of_stages());
     networks
+}
+
+/// Networks of the size space: with and without squeeze-and-excitation, residual sums and a resized image.
+fn of_stages() -> Vec<Network> {
+    let space = |stages, depth, input: &str, init_channels| MobileSpace {
+        stages,
+        depth,
+        input: input.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    };
+    let small = space(2, 2, "3x16x8", 6);
+    let of_both = [1, 1, 1, 0, 1, 1, 3, 1, 3, 0, 2, 2, 1, 0];
+    let with = |resolution: u8| {
+        let genes = [&of_both[..], &[resolution]].concat();
+        small.network(&genes).unwrap()
+    };
+    let large = space(3, 3, "1x16x16", 11);
+    let mut stream = Stream::new(5, Purpose::Simulation, 0, 1);
+    let genes = large.random_genes(&mut stream).unwrap();
+    vec![with(0), with(2), large.network(&genes).unwrap()]
 }
 
 fn run_with(
     isa: Isa,
     threads: usize,
-    network: &MicroArchitecture,
+    network: &Network,
     sizes: &[usize],
 ) -> (Vec<f64>, Weights, Vec<f32>) {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
@@ -69,7 +91,7 @@ fn steps_are_those_of_plain_loops() {
             LayersNetwork::build((&architecture).into(), TensorSource::drawn(7), &isa).unwrap();
         let paths = network.paths();
         assert!(paths > 0, "{architecture:?}");
-        let mut plain = PlainNetwork::new(architecture.graph(), &network.read());
+        let mut plain = PlainNetwork::new(architecture.view().graph().unwrap(), &network.read());
         network.start_training(&[]);
         for (step, images) in sizes.into_iter().enumerate() {
             let batch = batch(&architecture, images, paths, step as u64);

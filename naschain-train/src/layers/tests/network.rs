@@ -162,6 +162,21 @@ impl PlainNetwork {
                 plain::depthwise(x, from, self.weight(layer), to, kernel_of(layer))
             }
             LayerOperation::Relu => x.iter().map(|x| reference::relu(*x)).collect(),
+            LayerOperation::HardSigmoid => x.iter().map(|x| plain::clamped(*x) / 6.0).collect(),
+            LayerOperation::HardSwish => x.iter().map(|x| x * plain::clamped(*x) / 6.0).collect(),
+            LayerOperation::GlobalAverage => reference::average(x, from),
+            LayerOperation::Bias => {
+                let bias = self.tensors[&layer.name].iter().cycle();
+                x.iter().zip(bias).map(|(x, bias)| x + bias).collect()
+            }
+            LayerOperation::Scale => {
+                let factors = plain::spread(&maps[layer.inputs[1]], to.pixels());
+                x.iter()
+                    .zip(factors)
+                    .map(|(x, factor)| x * factor)
+                    .collect()
+            }
+            LayerOperation::Resize => plain::resized(x, from, to),
             LayerOperation::MaxPool { stride } => plain::windows(from, to, stride)
                 .iter()
                 .map(|window| x[plain::largest(x, window)])

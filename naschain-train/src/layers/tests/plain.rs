@@ -1,5 +1,7 @@
 //! Layers as plain loops over `[image][channel][row][column]`, following docs/arithmetic.md.
 
+use naschain_core::LayerOperation;
+
 use crate::kernels::reference::{TensorShape, over_chunks};
 
 /// A convolution: rows and columns of its kernel and of its stride, and its dilation.
@@ -227,4 +229,46 @@ pub(super) fn subsampled(from: TensorShape, to: TensorShape, offset: usize) -> V
         places.push(from.at(image, channel, 2 * row + offset, 2 * column + offset));
     });
     places
+}
+
+/// A number for each channel and image, repeated for all of its pixels.
+pub(super) fn spread(numbers: &[f32], pixels: usize) -> Vec<f32> {
+    numbers.iter().flat_map(|n| vec![*n; pixels]).collect()
+}
+
+/// x + 3 from 0 to 6.
+pub(super) fn clamped(x: f32) -> f32 {
+    let t = x + 3.0;
+    let t = if t > 0.0 { t } else { 0.0 };
+    if 6.0 > t { t } else { 6.0 }
+}
+
+/// What a function of one value passes of a gradient.
+pub(super) fn passed(operation: LayerOperation, x: f32, gradient: f32) -> f32 {
+    match operation {
+        LayerOperation::Relu if x > 0.0 => gradient,
+        LayerOperation::HardSigmoid if x > -3.0 && 3.0 > x => gradient / 6.0,
+        LayerOperation::HardSwish if x > -3.0 && 3.0 > x => gradient * (x / 3.0 + 0.5),
+        LayerOperation::HardSwish if x > -3.0 => gradient,
+        _ => 0.0,
+    }
+}
+
+/// Bilinear interpolation, with places that are computed in f64.
+pub(super) fn resized(x: &[f32], from: TensorShape, to: TensorShape) -> Vec<f32> {
+    let place = |at: usize, from: usize, to: usize| {
+        let centre = (at as f64 + 0.5) * from as f64 / to as f64 - 0.5;
+        let first = centre.max(0.0).floor();
+        let next = (first as usize + 1).min(from - 1);
+        (first as usize, next, (centre.max(0.0) - first) as f32)
+    };
+    let mut out = vec![0.0; to.len()];
+    each(to, |index, image, channel, [row, column]| {
+        let (above, below, f) = place(row, from.height, to.height);
+        let (left, right, g) = place(column, from.width, to.width);
+        let value = |row, column| x[from.at(image, channel, row, column)];
+        let within = |row| g.mul_add(value(row, right) - value(row, left), value(row, left));
+        out[index] = f.mul_add(within(below) - within(above), within(above));
+    });
+    out
 }
