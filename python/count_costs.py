@@ -1,4 +1,4 @@
-"""Counts parameters and FLOPs of networks of the size space with PyTorch and fvcore, and compares
+"""Counts parameters and FLOPs of networks of the mobile space with PyTorch and fvcore, and compares
 them with naschain's.
 
     genomaster inspect --space mobile --json GENOME > networks.json
@@ -36,7 +36,7 @@ ADDED = {
     "aten::relu": PER_OUTPUT,
     "aten::hardswish": PER_OUTPUT,
     "aten::hardsigmoid": PER_OUTPUT,
-    "aten::mean": PER_INPUT,  # global average pooling, which fvcore counts so if it is a layer
+    "aten::mean": PER_INPUT,  # global averages; fvcore counts adaptive_avg_pool2d so
     "aten::mul": PER_OUTPUT,  # the map that squeeze-and-excitation scales
     "aten::add": PER_OUTPUT,  # sums of a block's input and of what it makes of that
 }
@@ -66,7 +66,7 @@ def objects(text):
 def counted(architecture):
     """Parameters, FLOPs, and the FLOPs of each kind of operation."""
     if "blocks" not in architecture:
-        raise ValueError("it is not a network of the size space")
+        raise ValueError("it is not a network of the mobile space")
     network = Trained(Network({"architecture": architecture, "normalisation": {}})).eval()
     image = torch.zeros(1, *sizes(architecture["input"]))
     analysis = FlopCountAnalysis(network, image).set_op_handle(**ADDED)
@@ -99,7 +99,7 @@ def compare(report):
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Counts parameters and FLOPs of networks of the size space with fvcore."
+        description="Counts parameters and FLOPs of networks of the mobile space with fvcore."
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="JSON of `genomaster inspect`")
     options = parser.parse_args()

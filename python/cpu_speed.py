@@ -40,7 +40,7 @@ CELLS = [
     ("1x8x8", 16, 3, 3),
 ]
 OPERATIONS = 9
-# Input, initial channels, stages and the largest depth of the size space.
+# Input, initial channels, stages and the largest depth of the mobile space.
 STAGES = [
     ("3x32x32", 16, 3, 3),
     ("3x32x32", 8, 4, 2),
@@ -57,7 +57,7 @@ def gene(draw, choices):
 
 
 def sizes(count):
-    """Flags and genomes of random networks of the size space."""
+    """Flags and genomes of random networks of the mobile space."""
     draw = random.Random(1)
     for index in range(count):
         shape, channels, stages, depth = STAGES[index % len(STAGES)]

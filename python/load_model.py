@@ -188,7 +188,7 @@ class Residual(nn.Sequential):
 
 
 def inverted_residual(block):
-    """A block of the size space."""
+    """A block of the mobile space."""
     inputs, outputs = sizes(block["input"])[0], sizes(block["output"])[0]
     wide, stride, squeezed = block["expanded"], block["stride"], block["squeezed"]
     activation = {"relu": nn.ReLU, "hard_swish": nn.Hardswish}[block["activation"]]

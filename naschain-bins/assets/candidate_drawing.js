@@ -54,7 +54,7 @@ function contents(root) {
   if (phases.length === 0) return null;
   return el("details", {}, el("summary", {}, "The network as a list"),
     phases.flatMap(({ caption, boxes, connections }) => [el("p", { class: "phase-name" }, caption),
-      el("ul", {}, boxes.map((box) => el("li", {}, box)), el("li", {}, `connections: ${connections.join("; ")}`))]));
+      el("ul", {}, boxes.map((box) => el("li", {}, box)), connections.length > 0 ? el("li", {}, `connections: ${connections.join("; ")}`) : null)]));
 }
 
 function layersTable(layers) {

@@ -15,7 +15,8 @@ pub struct Costs {
     pub params: u64,
     /// Operations of one forward pass of one image, counted as by NSGA-Net: one per multiply-add of a
     /// convolution or linear layer, 2 per input element of batch norm, 1 per output element of ReLU
-    /// and 1 per input element of pooling.
+    /// and 1 per input element of pooling. [`MobileArchitecture::layers`](crate::MobileArchitecture::layers) says
+    /// what else its networks have.
     pub flops: u64,
 }
 

@@ -15,7 +15,7 @@ pub enum Network {
     Macro(Architecture),
     /// Of the micro space.
     Micro(MicroArchitecture),
-    /// Of the size space.
+    /// Of the mobile space.
     Mobile(MobileArchitecture),
 }
 
@@ -42,7 +42,7 @@ pub enum NetworkRef<'a> {
     Macro(&'a Architecture),
     /// Of the micro space.
     Micro(&'a MicroArchitecture),
-    /// Of the size space.
+    /// Of the mobile space.
     Mobile(&'a MobileArchitecture),
 }
 

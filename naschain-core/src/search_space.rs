@@ -28,7 +28,7 @@ pub enum SearchSpace {
     Macro(MacroSpace),
     /// NSGA-Net's micro space.
     Micro(MicroSpace),
-    /// The size space.
+    /// The mobile space.
     Mobile(MobileSpace),
 }
 
@@ -148,7 +148,7 @@ impl SearchSpace {
         }
     }
 
-    /// Channels of the first phase, or of the blocks of the first cell, or usual ones of the first stage.
+    /// Channels of the first phase, or of the blocks of the first cell, or the usual number of the first stage.
     pub fn init_channels(&self) -> usize {
         match self {
             SearchSpace::Macro(space) => space.init_channels,

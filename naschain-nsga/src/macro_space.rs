@@ -53,7 +53,7 @@ impl Space for MacroSpace {
 /// the number of parameters, and the FLOPs.
 ///
 /// The search's `genome_len` must be [`SearchSpace::genome_len`], and the space must be valid. The
-/// surrogate also learns from the graphs of phases or cells.
+/// surrogate also learns from the graphs of phases or cells; networks of the mobile space have none.
 ///
 /// Feature `macro-space`, on by default.
 impl Space for SearchSpace {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::latency_fit;
-use crate::layer_latency::{LayerLatency, predicted_us};
+use crate::layer_latency::{LayerLatency, LayerRows};
 
 /// Most rows of a table. Those of a space of eight resolutions have a few hundred.
 const MAX_ROWS: usize = 4_096;
@@ -51,7 +51,7 @@ pub struct LatencyTable {
     pub rank_correlation: f64,
     /// What every network takes.
     pub base_picoseconds: u64,
-    /// The layers, by kind and shape of their output.
+    /// The layers, by kind, and rows and columns of their output.
     pub layers: Vec<LayerLatency>,
 }
 
@@ -96,7 +96,7 @@ impl LatencyTable {
     /// layer whose kind the table does not have.
     pub fn latency_us<'n>(&self, network: impl Into<NetworkRef<'n>>) -> Result<u64, Error> {
         let layers = network.into().computed_layers()?;
-        predicted_us(self.base_picoseconds, &self.layers, &layers)
+        LayerRows::new(self.base_picoseconds, &self.layers).predicted_us(&layers)
     }
 
     /// Checks that the table is one of this space and has layers of every kind, so that the latency of any

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use naschain_core::{Layer, Shape};
+use naschain_core::Layer;
 
 use crate::error::Error;
-use crate::layer_latency::{LayerLatency, kind_of, predicted_us};
+use crate::layer_latency::{LayerGroup, LayerLatency, LayerRows, group_of, vector_flops};
 
 /// Number of parts of the cross-validation.
 const FOLDS: usize = 5;
@@ -13,9 +13,6 @@ const FOLDS: usize = 5;
 const ENOUGH: usize = 20;
 /// Sweeps of coordinate descent. Predictions do not change any more long before.
 const SWEEPS: usize = 3_000;
-
-/// Kind and shape of a layer.
-type Group = (String, [usize; 3]);
 
 /// The latency of every network in picoseconds, that of its layers, and the rank correlation.
 pub(crate) fn fit(
@@ -29,10 +26,10 @@ pub(crate) fn fit(
             least: ENOUGH,
         });
     }
-    let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
+    let mut groups: BTreeMap<LayerGroup, usize> = BTreeMap::new();
     for layer in layers.iter().flatten() {
         let next = groups.len();
-        groups.entry(group(layer)).or_insert(next);
+        groups.entry(group_of(layer)).or_insert(next);
     }
     let rows: Vec<Vec<f64>> = layers.iter().map(|layers| row(layers, &groups)).collect();
     let latencies: Vec<f64> = nanoseconds.iter().map(|ns| (*ns).max(1) as f64).collect();
@@ -40,9 +37,10 @@ pub(crate) fn fit(
     for fold in 0..FOLDS {
         let others: Vec<usize> = (0..found).filter(|at| at % FOLDS != fold).collect();
         let (base, table) = table(&groups, &solve(&rows, &latencies, &others));
+        let rows = LayerRows::new(base, &table);
         for at in (fold..found).step_by(FOLDS) {
             // A kind that no other network has cannot be predicted, and counts as 0.
-            predicted[at] = predicted_us(base, &table, &layers[at]).unwrap_or(0) as f64;
+            predicted[at] = rows.predicted_us(&layers[at]).unwrap_or(0) as f64;
         }
     }
     let all: Vec<usize> = (0..found).collect();
@@ -50,39 +48,24 @@ pub(crate) fn fit(
     Ok((base, rows, rank_correlation(&predicted, &latencies)))
 }
 
-fn group(layer: &Layer) -> Group {
-    let Shape {
-        channels,
-        height,
-        width,
-    } = layer.output;
-    (kind_of(layer).to_owned(), [channels, height, width])
-}
-
 /// For the base and for each group how many layers a network has, and their thousands of FLOPs.
-fn row(layers: &[Layer], groups: &BTreeMap<Group, usize>) -> Vec<f64> {
+fn row(layers: &[Layer], groups: &BTreeMap<LayerGroup, usize>) -> Vec<f64> {
     let mut row = vec![0.0; 1 + 2 * groups.len()];
     row[0] = 1.0;
     for layer in layers {
-        let at = 1 + 2 * groups[&group(layer)];
+        let at = 1 + 2 * groups[&group_of(layer)];
         row[at] += 1.0;
-        row[at + 1] += layer.costs.flops as f64 / 1000.0;
+        row[at + 1] += vector_flops(layer) as f64 / 1000.0;
     }
     row
 }
 
 /// The base and the rows of the table with these nanoseconds.
-fn table(groups: &BTreeMap<Group, usize>, solution: &[f64]) -> (u64, Vec<LayerLatency>) {
+fn table(groups: &BTreeMap<LayerGroup, usize>, solution: &[f64]) -> (u64, Vec<LayerLatency>) {
     let picoseconds = |at: usize| (1000.0 * solution[at]).round() as u64;
-    let rows = groups.iter().map(|((kind, shape), number)| {
-        let [channels, height, width] = *shape;
-        let output = Shape {
-            channels,
-            height,
-            width,
-        };
+    let rows = groups.iter().map(|(group, number)| {
         let at = 1 + 2 * number;
-        LayerLatency::new(kind.clone(), output, [picoseconds(at), picoseconds(at + 1)])
+        LayerLatency::new(group.clone(), [picoseconds(at), picoseconds(at + 1)])
     });
     (picoseconds(0), rows.collect())
 }

@@ -42,10 +42,10 @@ impl LimitedSpace {
         genome: Genome,
         mut drawn: impl FnMut() -> usize,
     ) -> Genome {
-        let smallest = space.smallest_genes();
         let Ok(mut genes) = space.genes_of(&genome) else {
             return genome;
         };
+        let smallest = space.smallest_genes();
         let allows = |genes: &[u8]| {
             let costs = space.network(genes).and_then(|network| network.costs());
             costs.is_ok_and(|costs| self.limits.allow(costs))

@@ -5,7 +5,8 @@
 //! outputs are scaled up to preserve the mean; identities are never dropped. Its macro space does
 //! not define drop-path, so this crate does: where several maps are joined, each node's output is
 //! dropped independently, and the phase's input never. In a chain of nodes nothing is dropped.
-//! There, a dropped map would be the whole signal.
+//! There, a dropped map would be the whole signal. In the mobile space it drops what a residual block adds to
+//! its input (stochastic depth, Huang et al. 2016).
 
 use naschain_core::{Purpose, Recipe, Stream};
 

@@ -107,13 +107,17 @@ fn of_layers(graph: &LayerGraph, batch: BatchSize) -> u128 {
     }
     let gradients: u128 = wiring.slot_sizes.iter().map(|size| wide(*size)).sum();
     let largest = wiring.slot_sizes.iter().max().copied().unwrap_or(0);
-    // The bordered image, and one gradient before it is added to others.
-    let border = Shape {
-        height: graph.input.height + 2,
-        width: graph.input.width + 2,
-        ..graph.input
-    };
-    maps += wide(border.len()) + wide(largest);
+    // Images with their border, and one gradient before it is added to others.
+    let images = (0..wiring.maps.len()).filter(|map| wiring.is_image[*map]);
+    for image in images.map(|map| graph.shape(map)) {
+        let border = Shape {
+            height: image.height + 2,
+            width: image.width + 2,
+            ..image
+        };
+        maps += wide(border.len());
+    }
+    maps += wide(largest);
     let outputs = graph.outputs.iter().map(|map| graph.shape(*map).channels);
     parameters += wide(outputs.sum()) * wide(graph.classes.next_multiple_of(8));
     batch.images * (maps + gradients) + of_parameters(parameters, in_chunk, batch)

@@ -1,4 +1,4 @@
-"""A network that is a list of layers, of the micro or the size space, with its forward and backward
+"""A network that is a list of layers, of the micro or the mobile space, with its forward and backward
 pass, in the order of docs/arithmetic.md."""
 
 import numpy as np

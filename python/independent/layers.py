@@ -1,4 +1,4 @@
-"""The layers of networks of the micro and size spaces, as docs/arithmetic.md defines them.
+"""The layers of networks of the micro and the mobile space, as docs/arithmetic.md defines them.
 
 A layer reads maps and computes one. Maps have the number of the layer that computes them.
 """

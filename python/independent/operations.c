@@ -1,6 +1,6 @@
 /*
  * The operations of docs/arithmetic.md, version 1, under the headings and in the order of that
- * page; Networks of the micro space are in cells.c, those of the size space in stages.c, Loss in
+ * page; Networks of the micro space are in cells.c, those of the mobile space in stages.c, Loss in
  * loss.c and Update in update.c. Implemented from the page, without code of the crates. It is slow
  * by design: one plain loop per sum.
  *

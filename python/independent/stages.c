@@ -1,5 +1,5 @@
 /*
- * The operations of docs/arithmetic.md, version 1, under its heading "Networks of the size space",
+ * The operations of docs/arithmetic.md, version 1, under its heading "Networks of the mobile space",
  * in the order of that section; the others of such networks are in operations.c and cells.c.
  * Implemented from the page, without code of the crates.
  */

@@ -1,4 +1,4 @@
-"""Genes and layers of a network of the size space, in the order of docs/arithmetic.md.
+"""Genes and layers of a network of the mobile space, in the order of docs/arithmetic.md.
 
 That page says which shapes the genes choose; their order and their bits are those of naschain-core
 (mobile/mod.rs, gene_space.rs).

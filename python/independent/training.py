@@ -8,7 +8,7 @@ Prints a line `DIGEST INDEX` for each INDEX; PATH is the genomaster program. `--
 that page does not define (random streams, initial weights, images and their augmentation, the list
 of trainings) is implemented from the crates' source, in Python with NumPy. Genomes of the macro and
 micro spaces are decoded by `genomaster inspect --json`: their decoding is not checked here. Those
-of the size space are decoded by stages.py; only their FLOPs, on which the number of images depends,
+of the mobile space are decoded by stages.py; only their FLOPs, on which the number of images depends,
 are genomaster's.
 """
 
@@ -111,7 +111,7 @@ def cell_bits(stream, blocks):
 
 
 def of_stages(stream, _index):
-    """Space and genome of a network of the size space."""
+    """Space and genome of a network of the mobile space."""
     number, depth = stream.between(1, 3), stream.between(1, 3)
     channels = [1, 3][stream.between(0, 1)]
     height, width = 4 * stream.between(2, 5), 4 * stream.between(2, 5)

@@ -272,6 +272,31 @@ mod tests {
     }
 
     #[test]
+    fn stages_are_drawn_with_their_blocks() {
+        let space = naschain_core::MobileSpace {
+            stages: 2,
+            depth: 2,
+            input: "3x16x16".parse().unwrap(),
+            init_channels: 8,
+            classes: 10,
+        };
+        let genes = [1, 1, 0, 0, 1, 2, 3, 0, 2, 1, 1, 2, 0, 0, 2];
+        let svg = network_svg(&space.decode(&genes).unwrap());
+        for text in [
+            "image 3×16×16 resized to 3×12×12, 3×3 convolution to 8 channels",
+            "stage 1: 8×12×12",
+            "7×7, 48 channels",
+            "h-swish, SE, stride 2",
+            "stage 2: 20×6×6",
+            "output 8×12×12, plus the input",
+        ] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        // One into each block, one between stages, and two residual ones.
+        assert_eq!(svg.matches("class=\"edge\"").count(), 6);
+    }
+
+    #[test]
     fn every_node_and_connection_is_drawn() {
         let svg = drawn("1010101-1101001");
         // Nodes 1 to 4 of both phases.

@@ -105,7 +105,7 @@ impl Member {
         Ok(path)
     }
 
-    /// The genome as commands print it, with dashes between phases.
+    /// The genome as commands print it, with dashes between its parts.
     pub(crate) fn shown(&self) -> String {
         self.genome.grouped(self.spec.space.part_len())
     }

@@ -14,9 +14,9 @@ pub(crate) struct RunFacts {
     measured_on: &'static str,
     pub(crate) guessing_limit: f64,
     genome_len: usize,
-    /// The search space: `macro` or `micro`.
+    /// The search space: `macro`, `micro` or `mobile`.
     space: &'static str,
-    /// Bits of a phase, or of a cell.
+    /// Bits of a phase, a cell or a stage.
     phase_len: usize,
     /// What each bit of a genome stands for, where that is not a connection.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -16,7 +16,7 @@ use crate::cli::suggesting::Suggesting;
 #[derive(Args, Debug)]
 pub(crate) struct GenomeArgs {
     /// Network: best (highest validation accuracy), knee (where more parameters gain little),
-    /// smallest, or the bits of a genome that the run evaluated, where - may separate phases or cells
+    /// smallest, or the bits of a genome that the run evaluated, where - may separate its parts
     #[arg(long, value_name = "best|knee|smallest|BITS", default_value = "best", value_parser = genome_parser(), hide_possible_values = true)]
     pub(crate) genome: GenomeChoice,
     /// Choose among networks of at most this many parameters

@@ -54,6 +54,15 @@ pub(crate) struct SpaceArgs {
     pub(crate) init_channels: Option<usize>,
 }
 
+/// The largest number of stages up to this one that can halve these images.
+fn fitting(stages: usize, input: Shape) -> usize {
+    let halves = |stages: &usize| {
+        let factor = 1 << (stages - 1);
+        input.height.is_multiple_of(factor) && input.width.is_multiple_of(factor)
+    };
+    (1..=stages).rev().find(halves).unwrap_or(1)
+}
+
 /// The sizes of spaces whose flags are not set.
 #[derive(Clone, Copy)]
 pub(crate) struct SpaceDefaults {
@@ -92,7 +101,7 @@ impl SpaceArgs {
                 classes,
             }),
             SpaceName::Mobile => SearchSpace::Mobile(MobileSpace {
-                stages: self.stages.unwrap_or(defaults.stages),
+                stages: self.stages.unwrap_or(fitting(defaults.stages, input)),
                 depth: self.depth.unwrap_or(defaults.depth),
                 input,
                 init_channels,

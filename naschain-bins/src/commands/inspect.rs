@@ -43,7 +43,7 @@ pub struct InspectArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Bits of the genome; - may separate phases, cells or stages
+    /// Bits of the genome; - may separate its parts
     pub genome: String,
 }
 
@@ -130,10 +130,11 @@ fn cells_text(network: &MicroArchitecture) -> String {
 
 /// Resolution, stem, and the blocks of each stage.
 fn stages_text(network: &MobileArchitecture) -> String {
-    let mut text = format!(
-        "resized to  {}x{}\nstem        3x3 convolution -> {}\n",
-        network.resolution.height, network.resolution.width, network.stem_channels
-    );
+    let mut text = String::new();
+    if network.resolution != network.input {
+        text += &format!("resized to  {}\n", network.resolution);
+    }
+    text += &format!("stem        3x3 convolution -> {}\n", network.stem_channels);
     let stages = network.blocks.chunk_by(|one, next| one.stage == next.stage);
     for blocks in stages {
         text += &format!("stage {:<5} {}\n", blocks[0].stage, blocks[0].output);

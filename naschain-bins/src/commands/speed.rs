@@ -46,8 +46,8 @@ pub struct SpeedArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Genome of the network; - separates phases [default: 1110-1110-1110; in other spaces one that
-    /// is drawn]
+    /// Genome of the network; - separates its parts [default: 1110-1110-1110; in other spaces one
+    /// that is drawn]
     genome: Option<String>,
 }
 

@@ -89,7 +89,7 @@ fn miners_agree_about_cells_and_the_result_is_that_of_a_search_alone() {
 }
 
 #[test]
-fn sizes_of_the_other_space_are_refused() {
+fn sizes_of_other_spaces_are_refused() {
     let dir = folder("cells-flags");
     for (flags, right) in [
         (
@@ -99,6 +99,14 @@ fn sizes_of_the_other_space_are_refused() {
         (
             ["--space=macro", "--layers=2"],
             "--layers is a size of the micro space; use it with --space micro",
+        ),
+        (
+            ["--space=macro", "--depth=2"],
+            "--depth is a size of the mobile space; use it with --space mobile",
+        ),
+        (
+            ["--space=mobile", "--stages=7"],
+            "stages is 7; it must be a whole number from 1 to 6",
         ),
         (
             ["--space=micro", "--layers=65"],

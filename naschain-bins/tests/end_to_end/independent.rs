@@ -15,7 +15,7 @@ const PHASES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 /// In the micro space they cover every operation with both strides, layers that nobody reads, ReLU that is
 /// shared, and drop-path over sums of which some are left out.
 const CELLS: [u64; 5] = [1, 4, 11, 15, 17];
-/// In the size space they cover every kernel, both strides and functions, one to three stages, networks with
+/// In the mobile space they cover every kernel, both strides and functions, one to three stages, networks with
 /// and without squeeze-and-excitation, resized images, and drop-path.
 const STAGES: [u64; 6] = [0, 1, 2, 9, 13, 18];
 

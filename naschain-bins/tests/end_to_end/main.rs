@@ -29,6 +29,7 @@ mod retraining;
 mod rules;
 mod rungs;
 mod search;
+mod stages;
 mod weights;
 
 // The chain that naschain-bittensor's tests simulate.

@@ -63,9 +63,14 @@ pub struct MicroSpace {
 }
 
 impl MicroSpace {
-    /// Number of genes of one cell: four for each block.
+    /// Number of genes of one cell: four for each block. Blocks above the largest number of a valid space are
+    /// not counted.
     pub fn cell_len(&self) -> usize {
-        4 * self.blocks
+        4 * self.counted_blocks()
+    }
+
+    fn counted_blocks(&self) -> usize {
+        self.blocks.min(MAX_BLOCKS)
     }
 
     /// Number of genes: those of the normal and of the reduction cell.
@@ -109,12 +114,10 @@ impl GeneSpace for MicroSpace {
         format!("2 cells of {} blocks", self.blocks)
     }
 
-    /// An operation has one of [`MicroOperation::ALL`], an input of block k one of k + 2. Blocks above the
-    /// largest number of a valid space are not counted.
+    /// An operation has one of [`MicroOperation::ALL`], an input of block k one of k + 2.
     fn choices(&self) -> Vec<usize> {
         let block = |block: usize| [MicroOperation::ALL.len(), block + 2].repeat(2);
-        let blocks = 0..self.blocks.min(MAX_BLOCKS);
-        let cell: Vec<usize> = blocks.flat_map(block).collect();
+        let cell: Vec<usize> = (0..self.counted_blocks()).flat_map(block).collect();
         cell.repeat(2)
     }
 
@@ -143,7 +146,7 @@ impl GeneSpace for MicroSpace {
             let input = if block == 0 { 0 } else { block as u8 + 1 };
             [0, input, 0, input]
         };
-        let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
+        let cell: Vec<u8> = (0..self.counted_blocks()).flat_map(block).collect();
         cell.repeat(2)
     }
 
@@ -160,7 +163,7 @@ impl GeneSpace for MicroSpace {
                 let last = if reads_blocks { block as u8 } else { 0 };
                 [operation, last, operation, last + 1]
             };
-            (0..self.blocks).flat_map(block).collect()
+            (0..self.counted_blocks()).flat_map(block).collect()
         };
         let mut all = Vec::new();
         for [normal, reduction] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
@@ -176,7 +179,7 @@ impl GeneSpace for MicroSpace {
     fn genes_of_all_layers(&self) -> Vec<Vec<u8>> {
         let of = |operation: u8| {
             let block = |block: usize| [operation, block as u8 + 1, operation, 0];
-            let cell: Vec<u8> = (0..self.blocks).flat_map(block).collect();
+            let cell: Vec<u8> = (0..self.counted_blocks()).flat_map(block).collect();
             cell.repeat(2)
         };
         (0..MicroOperation::ALL.len() as u8).map(of).collect()

@@ -1,49 +1,38 @@
-//! The layers of a network of the size space.
+//! The layers of a network of the mobile space.
 
 use crate::{Activation, LayerGraph, LayerOperation, MobileArchitecture, MobileBlock, Shape};
 
 impl MobileArchitecture {
     /// The layers of the network.
     pub fn graph(&self) -> LayerGraph {
-        let mut builder = Builder {
-            graph: LayerGraph::new(self.input, self.classes),
-        };
+        let mut graph = LayerGraph::new(self.input, self.classes);
         let mut map = 0;
         if self.resolution != self.input {
-            map = builder.add(
-                "resolution",
-                LayerOperation::Resize,
-                vec![map],
-                self.resolution,
-            );
+            let (name, operation) = ("resolution".to_owned(), LayerOperation::Resize);
+            map = graph.add(name, operation, vec![map], self.resolution);
         }
         let stem = Shape {
             channels: self.stem_channels,
             ..self.resolution
         };
-        map = builder.convolution("stem", 3, map, stem);
-        map = builder.activation("stem", Activation::HardSwish, map);
+        map = graph.convolution("stem", 3, map, stem);
+        map = graph.activation("stem", Activation::HardSwish, map);
         for (index, block) in self.blocks.iter().enumerate() {
-            map = builder.block(&format!("blocks.{index}"), block, map);
+            map = graph.block(&format!("blocks.{index}"), block, map);
         }
         let head = Shape {
             channels: self.head_channels,
-            ..builder.graph.shape(map)
+            ..graph.shape(map)
         };
-        map = builder.convolution("head", 1, map, head);
-        map = builder.activation("head", Activation::HardSwish, map);
-        LayerGraph {
-            outputs: vec![map],
-            ..builder.graph
-        }
+        map = graph.convolution("head", 1, map, head);
+        map = graph.activation("head", Activation::HardSwish, map);
+        graph.outputs = vec![map];
+        graph
     }
 }
 
-struct Builder {
-    graph: LayerGraph,
-}
-
-impl Builder {
+/// Layers of these networks.
+impl LayerGraph {
     fn block(&mut self, name: &str, block: &MobileBlock, input: usize) -> usize {
         let (activation, stride) = (block.activation, block.stride);
         let wide = Shape {
@@ -64,7 +53,7 @@ impl Builder {
             dilation: 1,
         };
         map = self.add(
-            &format!("{depthwise}.convolution"),
+            format!("{depthwise}.convolution"),
             operation,
             vec![map],
             small,
@@ -79,7 +68,7 @@ impl Builder {
             let droppable = [false, true];
             let operation = LayerOperation::Add { droppable };
             map = self.add(
-                &format!("{name}.sum"),
+                format!("{name}.sum"),
                 operation,
                 vec![input, map],
                 block.output,
@@ -90,7 +79,7 @@ impl Builder {
 
     /// Squeeze-and-excitation (Hu et al., CVPR 2018), with a hard sigmoid as in MobileNetV3.
     fn squeeze(&mut self, name: &str, map: usize, squeezed: usize) -> usize {
-        let shape = self.graph.shape(map);
+        let shape = self.shape(map);
         let pixel = Shape {
             height: 1,
             width: 1,
@@ -102,22 +91,17 @@ impl Builder {
         };
         let part = |part: &str| format!("{name}.{part}");
         let mut gate = self.add(
-            &part("means"),
+            part("means"),
             LayerOperation::GlobalAverage,
             vec![map],
             pixel,
         );
         gate = self.biased(&part("reduce"), gate, small);
-        gate = self.add(&part("activation"), LayerOperation::Relu, vec![gate], small);
+        gate = self.add(part("activation"), LayerOperation::Relu, vec![gate], small);
         gate = self.biased(&part("restore"), gate, pixel);
-        gate = self.add(
-            &part("gate"),
-            LayerOperation::HardSigmoid,
-            vec![gate],
-            pixel,
-        );
+        gate = self.add(part("gate"), LayerOperation::HardSigmoid, vec![gate], pixel);
         self.add(
-            &part("scaled"),
+            part("scaled"),
             LayerOperation::Scale,
             vec![map, gate],
             shape,
@@ -130,8 +114,8 @@ impl Builder {
             kernel: [1; 2],
             stride: [1; 2],
         };
-        let map = self.add(name, operation, vec![map], to);
-        self.add(&format!("{name}.bias"), LayerOperation::Bias, vec![map], to)
+        let map = self.add(name.to_owned(), operation, vec![map], to);
+        self.add(format!("{name}.bias"), LayerOperation::Bias, vec![map], to)
     }
 
     /// A convolution with stride 1, and batch norm.
@@ -140,14 +124,14 @@ impl Builder {
             kernel: [kernel; 2],
             stride: [1; 2],
         };
-        let map = self.add(&format!("{name}.convolution"), operation, vec![map], to);
+        let map = self.add(format!("{name}.convolution"), operation, vec![map], to);
         self.norm(name, map)
     }
 
     fn norm(&mut self, name: &str, map: usize) -> usize {
-        let shape = self.graph.shape(map);
+        let shape = self.shape(map);
         self.add(
-            &format!("{name}.norm"),
+            format!("{name}.norm"),
             LayerOperation::BatchNorm,
             vec![map],
             shape,
@@ -159,17 +143,7 @@ impl Builder {
             Activation::Relu => LayerOperation::Relu,
             Activation::HardSwish => LayerOperation::HardSwish,
         };
-        let shape = self.graph.shape(map);
-        self.add(&format!("{name}.activation"), operation, vec![map], shape)
-    }
-
-    fn add(
-        &mut self,
-        name: &str,
-        operation: LayerOperation,
-        inputs: Vec<usize>,
-        output: Shape,
-    ) -> usize {
-        self.graph.add(name.to_owned(), operation, inputs, output)
+        let shape = self.shape(map);
+        self.add(format!("{name}.activation"), operation, vec![map], shape)
     }
 }

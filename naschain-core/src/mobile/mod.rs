@@ -1,5 +1,6 @@
 //! A search space of sizes: stages of inverted residual blocks.
 
+mod cost;
 mod graph;
 mod network;
 
@@ -25,13 +26,13 @@ const STAGE_GENES: usize = 3;
 /// Genes of a block: kernel, expansion.
 const BLOCK_GENES: usize = 2;
 
-/// The size space: networks of inverted residual blocks with squeeze-and-excitation as in MobileNetV3
+/// The mobile space: networks of inverted residual blocks with squeeze-and-excitation as in MobileNetV3
 /// (Howard et al., ICCV 2019), of which, as in Once-for-All (Cai et al., ICLR 2020), the genes choose the
 /// resolution, and for each stage its depth and width, and for each block kernel and expansion.
 ///
 /// A network is a stem, `stages` stages of 1 to `depth` blocks, and a head. The first block of each stage but
-/// the first halves the resolution; the usual number of channels doubles from stage to stage. Blocks of the
-/// second half of the stages have h-swish where others have ReLU, as the stem and the head have.
+/// the first halves the resolution; the usual number of channels doubles from stage to stage. Blocks of
+/// stages s, counted from 0, with 2s ≥ `stages` have h-swish where others have ReLU; so have the stem and the head.
 ///
 /// The genes are whole numbers ([`GeneSpace::choices`]). For each stage:
 ///
@@ -172,10 +173,7 @@ impl GeneSpace for MobileSpace {
         let len = self.stage_len();
         let of_stage = ["depth", "width", "squeeze-and-excitation"];
         let name = |gene: usize| match gene % len {
-            at if gene / len == self.stages => {
-                debug_assert_eq!(at, 0);
-                "resolution".to_owned()
-            }
+            _ if gene / len == self.stages.min(MAX_STAGES) => "resolution".to_owned(),
             at if at < STAGE_GENES => format!("stage {}, {}", gene / len + 1, of_stage[at]),
             at => {
                 let block = (at - STAGE_GENES) / BLOCK_GENES + 1;

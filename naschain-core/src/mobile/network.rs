@@ -1,10 +1,9 @@
-//! The network that the genes of the size space encode.
+//! The network that the genes of the mobile space encode.
 
 use serde::{Deserialize, Serialize};
 
 use super::{BLOCK_GENES, EXPANSIONS, KERNELS, STAGE_GENES};
-use crate::cost::fitted;
-use crate::{Costs, Error, GeneSpace, Layer, MobileSpace, Shape};
+use crate::{Error, GeneSpace, MobileSpace, Shape};
 
 /// The head has as many times the channels of the last block, as in MobileNetV3.
 const HEAD_EXPANSION: usize = 6;
@@ -72,31 +71,6 @@ pub enum Activation {
     Relu,
     /// x · min(max(x + 3, 0), 6) ÷ 6
     HardSwish,
-}
-
-impl MobileArchitecture {
-    /// Counts parameters and FLOPs: the sums over [`MobileArchitecture::layers`].
-    ///
-    /// # Errors
-    /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
-    pub fn costs(&self) -> Result<Costs, Error> {
-        let layers = self.layers()?;
-        let sum = |of: fn(&Layer) -> u64| layers.iter().map(|layer| u128::from(of(layer))).sum();
-        fitted(
-            sum(|layer| layer.costs.params),
-            sum(|layer| layer.costs.flops),
-        )
-    }
-
-    /// The layers in the order of a forward pass. FLOPs are counted as in [`Costs`]; besides, there is one
-    /// for each value of a sum, of an activation, and of a map that squeeze-and-excitation scales, and four
-    /// for each value of a resized image. Biases add none.
-    ///
-    /// # Errors
-    /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
-    pub fn layers(&self) -> Result<Vec<Layer>, Error> {
-        self.graph().computed_layers()
-    }
 }
 
 impl MobileSpace {

@@ -64,7 +64,7 @@ fn genes_are_depth_width_squeeze_kernels_and_expansions() {
 
 #[test]
 fn canonical_genes_have_the_same_network_and_no_others() {
-    // With 3 channels the widths 3/4 and 1 differ by one; with 8 x 8 pixels resolutions coincide.
+    // With one channel widths coincide, and with 8 x 8 pixels resolutions do.
     let space = MobileSpace {
         init_channels: 1,
         ..space(3, 3, "1x8x8")
@@ -75,7 +75,6 @@ fn canonical_genes_have_the_same_network_and_no_others() {
         assert_eq!(space.canonical(&canonical).unwrap(), canonical);
         let network = space.decode(&genes).unwrap();
         assert_eq!(space.decode(&canonical).unwrap(), network);
-        // A network has one form, but for squeeze-and-excitation and the like, which it shows.
         let form = serde_json::to_string(&network).unwrap();
         let known = forms.entry(form).or_insert_with(|| canonical.clone());
         assert_eq!(*known, canonical);
@@ -92,6 +91,24 @@ fn no_random_network_is_smaller_than_the_smallest_or_larger_than_the_largest() {
         let costs = costs(&genes);
         assert!(costs.params >= least.params && costs.flops >= least.flops);
         assert!(costs.params <= most.params && costs.flops <= most.flops);
+    }
+}
+
+#[test]
+fn costs_are_the_sums_over_the_layers() {
+    for space in [
+        space(3, 3, "3x16x16"),
+        space(1, 1, "1x5x7"),
+        space(4, 2, "2x24x40"),
+    ] {
+        for genes in random(&space, 100) {
+            let network = space.decode(&genes).unwrap();
+            let layers = network.layers().unwrap();
+            let sum = |of: fn(&crate::Layer) -> u64| layers.iter().map(of).sum::<u64>();
+            let costs = network.costs().unwrap();
+            assert_eq!(costs.params, sum(|layer| layer.costs.params));
+            assert_eq!(costs.flops, sum(|layer| layer.costs.flops));
+        }
     }
 }
 

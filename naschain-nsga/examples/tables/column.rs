@@ -6,7 +6,7 @@ pub(crate) struct Column {
     kind: Kind,
     name: String,
     /// Number of values.
-    count: usize,
+    pub(crate) count: usize,
 }
 
 enum Kind {

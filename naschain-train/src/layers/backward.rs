@@ -68,7 +68,7 @@ impl LayerBlock {
     /// inputs and weights.
     pub(super) fn backward(&mut self, pass: &LayerPass, layers: Range<usize>) {
         for layer in pass.plan.layers[layers].iter().rev() {
-            if pass.plan.is_image(layer.output) {
+            if pass.plan.is_image[layer.output] {
                 continue;
             }
             let slot = pass.plan.slots[layer.output];

@@ -160,6 +160,40 @@ impl LayerBlock {
                 let function = function(layer.operation);
                 Apply { function, x, out }.run_on(isa);
             }
+            LayerOperation::GlobalAverage
+            | LayerOperation::Bias
+            | LayerOperation::Scale
+            | LayerOperation::Resize => self.of_mobile_space(pass, layer, x, out),
+            LayerOperation::MaxPool { stride } => {
+                let sizes = window_sizes(from, stride);
+                MaxWindows { sizes, x, out }.run_on(isa);
+            }
+            LayerOperation::AveragePool { stride } => {
+                let sizes = window_sizes(from, stride);
+                MeanWindows { sizes, x, out }.run_on(isa);
+            }
+            LayerOperation::Subsample { offset } => {
+                let selection = subsampling([from, to], offset);
+                Select { selection, x, out }.run_on(isa);
+            }
+            LayerOperation::Concatenate => {
+                let mut first = 0;
+                for input in &layer.inputs {
+                    let from = plan.maps[input.map];
+                    placed(from, to, first).copy(self.map(plan, input.map), out, false);
+                    first += from.channels;
+                }
+            }
+            LayerOperation::Add { .. } => self.add(pass, layer, out),
+            other => unreachable!("{other:?} is planned for no network"),
+        }
+    }
+
+    /// Layers that only networks of the mobile space have.
+    fn of_mobile_space(&self, pass: &LayerPass, layer: &LayerPlan, x: &[f32], out: &mut [f32]) {
+        let (plan, isa) = (pass.plan, pass.isa);
+        let [from, to] = plan.sides(layer);
+        match layer.operation {
             LayerOperation::GlobalAverage => Average {
                 lanes: from.lanes,
                 pixels: from.pixels(),
@@ -188,27 +222,6 @@ impl LayerBlock {
                 out,
             }
             .run_on(isa),
-            LayerOperation::MaxPool { stride } => {
-                let sizes = window_sizes(from, stride);
-                MaxWindows { sizes, x, out }.run_on(isa);
-            }
-            LayerOperation::AveragePool { stride } => {
-                let sizes = window_sizes(from, stride);
-                MeanWindows { sizes, x, out }.run_on(isa);
-            }
-            LayerOperation::Subsample { offset } => {
-                let selection = subsampling([from, to], offset);
-                Select { selection, x, out }.run_on(isa);
-            }
-            LayerOperation::Concatenate => {
-                let mut first = 0;
-                for input in &layer.inputs {
-                    let from = plan.maps[input.map];
-                    placed(from, to, first).copy(self.map(plan, input.map), out, false);
-                    first += from.channels;
-                }
-            }
-            LayerOperation::Add { .. } => self.add(pass, layer, out),
             other => unreachable!("{other:?} is planned for no network"),
         }
     }
@@ -342,7 +355,7 @@ impl LayerBlock {
         .run_on(pass.isa);
     }
 
-    /// The logits from the maps of the last cell.
+    /// The logits from the last maps.
     pub(super) fn head(&mut self, pass: &LayerPass) {
         let (plan, isa) = (pass.plan, pass.isa);
         let (classes, features) = (plan.classes(), plan.features());

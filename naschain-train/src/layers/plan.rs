@@ -28,6 +28,9 @@ pub(crate) struct LayersPlan {
     pub(crate) slots: Vec<usize>,
     /// Elements per image of each of these buffers.
     pub(crate) slot_sizes: Vec<usize>,
+    /// For each map whether it is an image: planes of pixels with a border, as
+    /// [`Conv3`](crate::kernels::conv3::Conv3) reads them. So are the network's input and its resized copy.
+    pub(crate) is_image: Vec<bool>,
 }
 
 /// A layer that the network's output depends on.
@@ -61,6 +64,7 @@ pub(crate) struct Wiring {
     pub(crate) paths: usize,
     pub(crate) slots: Vec<usize>,
     pub(crate) slot_sizes: Vec<usize>,
+    pub(crate) is_image: Vec<bool>,
 }
 
 impl Wiring {
@@ -95,12 +99,15 @@ impl Wiring {
             });
         }
         let maps = (0..=graph.layers.len()).map(|map| dims(graph.shape(map), lanes));
+        let is_resized = |layer: &GraphLayer| layer.operation == LayerOperation::Resize;
+        let is_image = std::iter::once(true).chain(graph.layers.iter().map(is_resized));
         let mut wiring = Wiring {
             maps: maps.collect(),
             layers,
             paths,
             slots: vec![0; graph.layers.len() + 1],
             slot_sizes: Vec::new(),
+            is_image: is_image.collect(),
         };
         wiring.find_last_readers(&graph.outputs);
         wiring.assign_slots(&graph.outputs);
@@ -134,17 +141,18 @@ impl Wiring {
         }
         for layer in self.layers.iter().rev() {
             // Images have no gradient.
-            if is_image(&self.layers, layer.output) {
+            if self.is_image[layer.output] {
                 continue;
             }
             let own = self.slots[layer.output];
             let is_norm = layer.operation == LayerOperation::BatchNorm;
             for input in layer.inputs.iter().filter(|input| input.last_reader) {
-                self.slots[input.map] = match is_norm {
-                    true => own,
-                    _ if is_image(&self.layers, input.map) => continue,
-                    false => take(&mut free, self.maps[input.map].image()),
-                };
+                if is_norm {
+                    self.slots[input.map] = own;
+                } else if !self.is_image[input.map] {
+                    let size = self.maps[input.map].image();
+                    self.slots[input.map] = take(&mut free, size);
+                }
             }
             if !(is_norm && layer.inputs[0].last_reader) {
                 free.push(own);
@@ -152,15 +160,6 @@ impl Wiring {
         }
         self.slot_sizes = sizes;
     }
-}
-
-/// Whether a map is an image: planes of pixels with a border, as [`Conv3`](crate::kernels::conv3::Conv3) reads
-/// them. So are the network's input and its resized copy.
-fn is_image(layers: &[LayerPlan], map: usize) -> bool {
-    let resized = layers
-        .first()
-        .filter(|layer| layer.operation == LayerOperation::Resize);
-    map == 0 || resized.is_some_and(|layer| layer.output == map)
 }
 
 impl LayersPlan {
@@ -194,6 +193,7 @@ impl LayersPlan {
             backward: 0,
             slots: wiring.slots,
             slot_sizes: wiring.slot_sizes,
+            is_image: wiring.is_image,
         };
         plan.assign_transposed();
         Ok(plan)
@@ -209,17 +209,13 @@ impl LayersPlan {
         self.maps[self.outputs[0]].pixel()
     }
 
-    /// Whether a map is an image.
-    pub(crate) fn is_image(&self, map: usize) -> bool {
-        is_image(&self.layers, map)
-    }
-
     /// The elements of a map of one image.
     pub(crate) fn elements(&self, map: usize) -> usize {
         let dims = self.maps[map];
-        match self.is_image(map) {
-            false => dims.image(),
-            _ => dims.channels * (dims.height + 2) * (dims.width + 2),
+        if self.is_image[map] {
+            dims.channels * (dims.height + 2) * (dims.width + 2)
+        } else {
+            dims.image()
         }
     }
 
@@ -255,15 +251,12 @@ impl LayersPlan {
             weight.backward = next..next + one.maps * one.len();
             next = weight.backward.end;
         };
-        for index in 0..self.layers.len() {
-            let LayerPlan {
-                operation, inputs, ..
-            } = &self.layers[index];
-            let read = inputs[0].map;
-            // Other weights are used as they are.
-            let is_transposed = matches!(operation, LayerOperation::Convolution { .. })
-                && !is_image(&self.layers, read);
-            if let (true, Some(weight)) = (is_transposed, &mut self.layers[index].weight) {
+        for layer in &mut self.layers {
+            // Other weights are used as they are, and images have no gradient.
+            let read = layer.inputs[0].map;
+            let is_transposed = matches!(layer.operation, LayerOperation::Convolution { .. })
+                && !self.is_image[read];
+            if let (true, Some(weight)) = (is_transposed, &mut layer.weight) {
                 place(weight, self.maps[read].lanes);
             }
         }

@@ -115,10 +115,10 @@ impl Graph {
         mut inputs: Vec<String>,
     ) -> String {
         let (from, to) = (graph.shape(layer.inputs[0]), layer.output);
-        // Runtimes multiply the side by it, and round down.
+        // Runtimes multiply the side by it, in single or double precision, and round down.
         let ratio = |to: usize, from: usize| {
             let ratio = to as f32 / from as f32;
-            if ratio * (from as f32) < to as f32 {
+            if f64::from(ratio) * (from as f64) < to as f64 {
                 ratio.next_up()
             } else {
                 ratio

@@ -1,5 +1,5 @@
 //! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes of the macro
-//! space, 6 of the micro space and 6 of the size space, 1,000 images each.
+//! space, 6 of the micro space and 6 of the mobile space, 1,000 images each.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use naschain_train::{
 use crate::python;
 
 const GENOMES: u64 = 30;
-/// Those of the micro and the size space.
+/// Those of the micro and the mobile space.
 const GENES: u64 = 12;
 const ALL: u64 = GENOMES + GENES;
 const IMAGES: usize = 1000;

@@ -6,6 +6,7 @@ mod python;
 mod all_images;
 mod burn_examples;
 mod checkpoint;
+mod costs;
 mod damaged_models;
 mod determinism;
 mod export;

@@ -1,4 +1,4 @@
-//! A network of the size space as a picture: each stage is a column of its blocks, in which data flow
+//! A network of the mobile space as a picture: each stage is a column of its blocks, in which data flow
 //! downwards.
 
 use naschain_core::{Activation, MobileArchitecture, MobileBlock};
@@ -6,7 +6,7 @@ use naschain_core::{Activation, MobileArchitecture, MobileBlock};
 use crate::artifacts::drawing::marks::{line, rect, shown, text};
 
 /// Width of a stage's column, and its height without its blocks.
-const PANEL: (f64, f64) = (220.0, 62.0);
+const PANEL: (f64, f64) = (220.0, 78.0);
 /// Height of a row.
 const ROW: f64 = 76.0;
 /// Distance between columns, and of the first from the edges.
@@ -61,15 +61,18 @@ fn column(blocks: &[MobileBlock], left: f64, height: f64) -> String {
     for (row, block) in blocks.iter().enumerate() {
         let y = TOP + PANEL.1 + ROW * row as f64;
         let (above, below) = (y - BLOCK.1 / 2.0, y + BLOCK.1 / 2.0);
-        if row > 0 {
-            drawn += &line(&[(middle, above - ROW + BLOCK.1), (middle, above)], "");
-        }
+        let from = match row {
+            0 => TOP + 28.0,
+            _ => above - ROW + BLOCK.1,
+        };
+        drawn += &line(&[(middle, from), (middle, above)], "");
         if block.is_residual() {
             let beside = middle + BESIDE;
             let edge = middle + BLOCK.0 / 2.0;
             let (from, to) = (above - 10.0, below - 12.0);
             let corners = [(middle, from), (beside, from), (beside, to), (edge, to)];
-            drawn += &line(&corners, "the block's input is added to its output");
+            let title = format!("block {}: its input is added to its output", row + 1);
+            drawn += &line(&corners, &title);
         }
         let class = ["node", "end"][usize::from(row + 1 == blocks.len())];
         drawn += &rect((middle, y), BLOCK, class, &title(block));
@@ -93,11 +96,12 @@ fn title(block: &MobileBlock) -> String {
     });
     let sum = ["", ", plus the input"][usize::from(block.is_residual())];
     format!(
-        "{}: 1×1 convolution to {expanded} channels, {1}×{1} depthwise convolution with stride {2}, {squeeze}1×1 convolution; output {3}{sum}",
+        "{}, {}: 1×1 convolution to {expanded} channels, {kernel}×{kernel} depthwise convolution with stride {stride}, {squeeze}1×1 convolution; output {}{sum}",
         shown(block.input),
-        block.kernel,
-        block.stride,
+        name(block.activation),
         shown(block.output),
+        kernel = block.kernel,
+        stride = block.stride,
         expanded = block.expanded,
     )
 }

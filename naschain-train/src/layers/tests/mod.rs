@@ -1,4 +1,4 @@
-//! Whole training steps of networks of the micro and the size space, compared bit for bit with plain loops,
+//! Whole training steps of networks of the micro and the mobile space, compared bit for bit with plain loops,
 //! with every instruction set and several numbers of threads.
 
 mod backward;
@@ -50,7 +50,7 @@ fn networks() -> Vec<Network> {
     networks
 }
 
-/// Networks of the size space: with and without squeeze-and-excitation, residual sums and a resized image.
+/// Networks of the mobile space: with and without squeeze-and-excitation, residual sums and a resized image.
 fn of_stages() -> Vec<Network> {
     let space = |stages, depth, input: &str, init_channels| MobileSpace {
         stages,
