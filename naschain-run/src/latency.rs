@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::latency_fit;
 use crate::layer_latency::{LayerLatency, LayerRows};
 
-/// Most rows of a table. Those of a space of eight resolutions have a few hundred.
+/// Most rows of a table. Those of a space have at most a hundred.
 const MAX_ROWS: usize = 4_096;
 
 /// How long the layers of a space's networks take on a device: what the latency of any network of the
@@ -51,7 +51,7 @@ pub struct LatencyTable {
     pub rank_correlation: f64,
     /// What every network takes.
     pub base_picoseconds: u64,
-    /// The layers, by kind, and rows and columns of their output.
+    /// The layers, by kind, and about how many pixels their outputs have.
     pub layers: Vec<LayerLatency>,
 }
 

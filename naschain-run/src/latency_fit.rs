@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use naschain_core::Layer;
 
 use crate::error::Error;
-use crate::layer_latency::{LayerGroup, LayerLatency, LayerRows, group_of, vector_flops};
+use crate::layer_latency::{LayerGroup, LayerLatency, LayerRows, group_of, multipliers};
 
 /// Number of parts of the cross-validation.
 const FOLDS: usize = 5;
@@ -48,14 +48,15 @@ pub(crate) fn fit(
     Ok((base, rows, rank_correlation(&predicted, &latencies)))
 }
 
-/// For the base and for each group how many layers a network has, and their thousands of FLOPs.
+/// For the base and for each group what its coefficients are multiplied by.
 fn row(layers: &[Layer], groups: &BTreeMap<LayerGroup, usize>) -> Vec<f64> {
-    let mut row = vec![0.0; 1 + 2 * groups.len()];
+    let mut row = vec![0.0; 1 + LayerLatency::COEFFICIENTS * groups.len()];
     row[0] = 1.0;
     for layer in layers {
-        let at = 1 + 2 * groups[&group_of(layer)];
-        row[at] += 1.0;
-        row[at + 1] += vector_flops(layer) as f64 / 1000.0;
+        let first = 1 + LayerLatency::COEFFICIENTS * groups[&group_of(layer)];
+        for (sum, multiplier) in row[first..].iter_mut().zip(multipliers(layer)) {
+            *sum += multiplier as f64 / 1000.0;
+        }
     }
     row
 }
@@ -64,8 +65,8 @@ fn row(layers: &[Layer], groups: &BTreeMap<LayerGroup, usize>) -> Vec<f64> {
 fn table(groups: &BTreeMap<LayerGroup, usize>, solution: &[f64]) -> (u64, Vec<LayerLatency>) {
     let picoseconds = |at: usize| (1000.0 * solution[at]).round() as u64;
     let rows = groups.iter().map(|(group, number)| {
-        let at = 1 + 2 * number;
-        LayerLatency::new(group.clone(), [picoseconds(at), picoseconds(at + 1)])
+        let at = 1 + LayerLatency::COEFFICIENTS * number;
+        LayerLatency::new(group.clone(), [0, 1, 2].map(|next| picoseconds(at + next)))
     });
     (picoseconds(0), rows.collect())
 }

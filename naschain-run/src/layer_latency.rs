@@ -7,55 +7,77 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// How long layers of one kind take at one resolution.
+/// How long layers of one kind take, with about as many pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LayerLatency {
     /// The kind, such as `3x3 convolution`.
     pub kind: String,
-    /// Rows and columns of the output.
-    pub height: usize,
-    /// The columns.
-    pub width: usize,
+    /// The least number of pixels of the output, a power of two; there are less than twice as many.
+    pub pixels: usize,
     /// What each such layer takes.
     pub picoseconds: u64,
     /// What it takes in addition for each thousand FLOPs, as vectors compute them: channels of the output
     /// are rounded up to a multiple of eight.
     pub picoseconds_per_kiloflop: u64,
+    /// The same where that is not a multiple of sixteen, so that wider vectors are not filled.
+    pub picoseconds_per_narrow_kiloflop: u64,
 }
 
+/// Kind, and the least number of pixels: layers of one group have one row in a table.
+pub(crate) type LayerGroup = (String, usize);
+
 impl LayerLatency {
-    pub(crate) fn new(group: LayerGroup, [each, per_kiloflop]: [u64; 2]) -> LayerLatency {
-        let (kind, [height, width]) = group;
+    /// Number of coefficients of a row.
+    pub(crate) const COEFFICIENTS: usize = 3;
+
+    pub(crate) fn new((kind, pixels): LayerGroup, [each, rate, narrow]: [u64; 3]) -> LayerLatency {
         LayerLatency {
             kind,
-            height,
-            width,
+            pixels,
             picoseconds: each,
-            picoseconds_per_kiloflop: per_kiloflop,
+            picoseconds_per_kiloflop: rate,
+            picoseconds_per_narrow_kiloflop: narrow,
         }
     }
 
-    fn of(&self, flops: u64) -> u128 {
-        let for_flops = u128::from(self.picoseconds_per_kiloflop) * u128::from(flops) / 1000;
-        u128::from(self.picoseconds) + for_flops
+    fn coefficients(&self) -> [u64; LayerLatency::COEFFICIENTS] {
+        [
+            self.picoseconds,
+            self.picoseconds_per_kiloflop,
+            self.picoseconds_per_narrow_kiloflop,
+        ]
     }
 }
 
-/// Kind, and rows and columns of the output: layers of one group have one row in a table.
-pub(crate) type LayerGroup = (String, [usize; 2]);
-
 pub(crate) fn group_of(layer: &Layer) -> LayerGroup {
-    let output = layer.output;
-    (kind_of(layer).to_owned(), [output.height, output.width])
+    (kind_of(layer).to_owned(), least_pixels(layer))
 }
 
-/// The FLOPs with the channels of the output rounded up to a multiple of eight.
-pub(crate) fn vector_flops(layer: &Layer) -> u64 {
+fn least_pixels(layer: &Layer) -> usize {
+    let pixels = layer.output.height.saturating_mul(layer.output.width);
+    1 << pixels.max(1).ilog2()
+}
+
+/// What the coefficients of a layer's row are multiplied by, in thousandths.
+pub(crate) fn multipliers(layer: &Layer) -> [u64; LayerLatency::COEFFICIENTS] {
     let channels = layer.output.channels.max(1) as u64;
-    let flops = layer.costs.flops / channels;
-    flops.saturating_mul(channels.next_multiple_of(8))
+    let padded = channels.next_multiple_of(8);
+    let flops = (layer.costs.flops / channels).saturating_mul(padded);
+    if padded.is_multiple_of(16) {
+        [1000, flops, 0]
+    } else {
+        [1000, 0, flops]
+    }
+}
+
+fn picoseconds(coefficients: [u128; LayerLatency::COEFFICIENTS], layer: &Layer) -> u128 {
+    let terms = coefficients.into_iter().zip(multipliers(layer));
+    let sum: u128 = terms
+        .map(|(coefficient, multiplier)| coefficient * u128::from(multiplier))
+        .sum();
+    sum / 1000
 }
 
 /// The kind of a layer: what its name says after its place.
@@ -69,9 +91,9 @@ pub(crate) fn kind_of(layer: &Layer) -> &str {
 /// The rows of one kind of layer.
 #[derive(Default)]
 struct KindRows<'t> {
-    by_resolution: BTreeMap<[usize; 2], &'t LayerLatency>,
-    /// The sums of the rows' latencies, for resolutions that no measured network has.
-    sums: [u128; 2],
+    by_pixels: BTreeMap<usize, &'t LayerLatency>,
+    /// The sums of the rows' coefficients, for numbers of pixels that no measured network has.
+    sums: [u128; LayerLatency::COEFFICIENTS],
 }
 
 /// The rows of a table by kind.
@@ -85,9 +107,10 @@ impl<'t> LayerRows<'t> {
         let mut kinds: BTreeMap<&str, KindRows> = BTreeMap::new();
         for row in table {
             let kind = kinds.entry(&row.kind).or_default();
-            kind.by_resolution.insert([row.height, row.width], row);
-            kind.sums[0] += u128::from(row.picoseconds);
-            kind.sums[1] += u128::from(row.picoseconds_per_kiloflop);
+            kind.by_pixels.insert(row.pixels, row);
+            for (sum, one) in kind.sums.iter_mut().zip(row.coefficients()) {
+                *sum += u128::from(one);
+            }
         }
         LayerRows {
             base_picoseconds,
@@ -97,24 +120,21 @@ impl<'t> LayerRows<'t> {
 
     /// The latency of some layers in microseconds, at least 1.
     pub(crate) fn predicted_us(&self, layers: &[Layer]) -> Result<u64, Error> {
-        let mut picoseconds = u128::from(self.base_picoseconds);
+        let mut sum = u128::from(self.base_picoseconds);
         for layer in layers {
             let kind = self.kinds.get(kind_of(layer));
             let kind = kind.ok_or_else(|| Error::UnknownLayer {
                 layer: layer.name.clone(),
             })?;
-            let (flops, output) = (vector_flops(layer), layer.output);
-            picoseconds += match kind.by_resolution.get(&[output.height, output.width]) {
-                Some(row) => row.of(flops),
-                // The mean of the rows of its kind.
-                None => {
-                    let count = kind.by_resolution.len().max(1) as u128;
-                    let [each, rate] = kind.sums.map(|sum| sum / count);
-                    each + rate * u128::from(flops) / 1000
-                }
-            };
+            let row = kind.by_pixels.get(&least_pixels(layer));
+            let coefficients = row.map(|row| row.coefficients().map(u128::from));
+            // The mean of the rows of its kind.
+            let count = kind.by_pixels.len().max(1) as u128;
+            let mean = kind.sums.map(|sum| sum / count);
+            let of_layer = picoseconds(coefficients.unwrap_or(mean), layer);
+            sum = sum.saturating_add(of_layer);
         }
-        let microseconds = (picoseconds + 500_000) / 1_000_000;
+        let microseconds = (sum.saturating_add(500_000)) / 1_000_000;
         Ok(u64::try_from(microseconds).unwrap_or(u64::MAX).max(1))
     }
 }

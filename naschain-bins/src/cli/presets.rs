@@ -80,6 +80,15 @@ const AUGMENTED_WIDTH: usize = 24;
 /// Seats of a served run, and of the digits, which show how the network works.
 pub(crate) const NETWORK_REPLICATION: usize = 3;
 
+/// Blocks and cells of the micro space, of which two are reduction cells; stages, of which all but the first
+/// halve the resolution, and depth of the mobile space.
+fn sizes(family: Family, budget: usize) -> [usize; 4] {
+    match family {
+        Family::Digits => [3, 3, 2, 2],
+        _ => [[4, 5, 3, 2], [5, 8, 3, 3], [5, 11, 3, 4]][budget],
+    }
+}
+
 fn defaults(family: Family, budget: Budget) -> Defaults {
     let at = budget as usize;
     // Phases, nodes, mini-batch size, learning rate.
@@ -118,16 +127,7 @@ fn defaults(family: Family, budget: Budget) -> Defaults {
     if matches!(family, Family::Cifar) {
         augmentation = Recipe::default().augmentation;
     }
-    // Two of the cells of the micro space are reduction cells.
-    let (blocks, layers) = match family {
-        Family::Digits => (3, 3),
-        _ => [(4, 5), (5, 8), (5, 11)][at],
-    };
-    // In the mobile space each stage but the first halves the resolution.
-    let (stages, depth) = match family {
-        Family::Digits => (2, 2),
-        _ => (3, [2, 3, 4][at]),
-    };
+    let [blocks, layers, stages, depth] = sizes(family, at);
     Defaults {
         space: SpaceDefaults {
             phases,

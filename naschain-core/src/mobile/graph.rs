@@ -90,20 +90,30 @@ impl LayerGraph {
             ..pixel
         };
         let part = |part: &str| format!("{name}.{part}");
-        let mut gate = self.add(
+        let mut factors = self.add(
             part("means"),
             LayerOperation::GlobalAverage,
             vec![map],
             pixel,
         );
-        gate = self.biased(&part("reduce"), gate, small);
-        gate = self.add(part("activation"), LayerOperation::Relu, vec![gate], small);
-        gate = self.biased(&part("restore"), gate, pixel);
-        gate = self.add(part("gate"), LayerOperation::HardSigmoid, vec![gate], pixel);
+        factors = self.biased(&part("reduce"), factors, small);
+        factors = self.add(
+            part("activation"),
+            LayerOperation::Relu,
+            vec![factors],
+            small,
+        );
+        factors = self.biased(&part("restore"), factors, pixel);
+        factors = self.add(
+            part("factors"),
+            LayerOperation::HardSigmoid,
+            vec![factors],
+            pixel,
+        );
         self.add(
             part("scaled"),
             LayerOperation::Scale,
-            vec![map, gate],
+            vec![map, factors],
             shape,
         )
     }

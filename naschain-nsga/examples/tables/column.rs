@@ -6,7 +6,7 @@ pub(crate) struct Column {
     kind: Kind,
     name: String,
     /// Number of values.
-    pub(crate) count: usize,
+    count: usize,
 }
 
 enum Kind {

@@ -3,15 +3,12 @@
 //!
 //! cargo run --release -p naschain-nsga --example tables -- TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2]
 //!     [--pending 1] [--failures 0] [--single] [--threads 2]
-//!     [--genes table|bits|both]
 //!
 //! The layout of a table is described in `table.rs`. `--pending` is the number of evaluations in flight;
 //! more than one is the steady-state pace. `--failures` is the share of evaluations, in percent, that
 //! fail. With `--single` only the first objective is searched, and the evaluations until its best value
-//! is found are printed. With `--genes bits` the genomes are bits, as in runs, and with `--genes both` the
-//! surrogate learns from the values of the genes, too.
+//! is found are printed.
 
-mod bits;
 mod column;
 mod table;
 
@@ -21,12 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use naschain_core::{Purpose, Stream};
-use naschain_nsga::{
-    Ask, Design, Mode, Objective, Outcome, Pace, Search, SearchConfig, Space, Surrogate,
-};
-
-use crate::bits::BitTable;
-use crate::table::Table;
+use naschain_nsga::{Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, Surrogate};
+use table::Table;
 
 const EVALUATIONS: [usize; 5] = [25, 50, 100, 200, 400];
 
@@ -41,17 +34,9 @@ struct Options {
     failures: u64,
     single: bool,
     threads: usize,
-    genes: GenesAs,
 }
 
-/// What the genes of the search are.
-#[derive(Clone, Copy)]
-enum GenesAs {
-    Table,
-    Bits { has_categories: bool },
-}
-
-const USAGE: &str = "usage: tables TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2] [--pending 1] [--failures 0] [--single] [--threads 2] [--genes table|bits|both]";
+const USAGE: &str = "usage: tables TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2] [--pending 1] [--failures 0] [--single] [--threads 2]";
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -62,7 +47,6 @@ fn options() -> Result<Options, Box<dyn Error>> {
         failures: 0,
         single: false,
         threads: 2,
-        genes: GenesAs::Table,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -79,20 +63,6 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--failures" => options.failures = number(0)?,
             "--threads" => options.threads = number(1)? as usize,
             "--single" => options.single = true,
-            "--genes" => {
-                let has_categories = |has_categories| GenesAs::Bits { has_categories };
-                options.genes = match arguments.next().unwrap_or_default().as_str() {
-                    "table" => GenesAs::Table,
-                    "bits" => has_categories(false),
-                    "both" => has_categories(true),
-                    other => {
-                        return Err(format!(
-                            "--genes is {other:?}; it must be table, bits or both"
-                        )
-                        .into());
-                    }
-                }
-            }
             "--mode" => {
                 options.mode = match arguments.next().unwrap_or_default().as_str() {
                     "ensemble" => (Mode::Surrogate, Surrogate::Ensemble),
@@ -119,31 +89,6 @@ fn options() -> Result<Options, Box<dyn Error>> {
 }
 
 fn search(table: &Table, options: &Options, seed: u64) -> Result<Found, Box<dyn Error>> {
-    match options.genes {
-        GenesAs::Table => {
-            let len = table.genome_len();
-            search_space(table, (table, len), options, seed, Design::clone)
-        }
-        GenesAs::Bits { has_categories } => {
-            let space = BitTable {
-                table,
-                has_categories,
-            };
-            let len = space.genome_len();
-            search_space(table, (space, len), options, seed, |genome| {
-                space.design(genome)
-            })
-        }
-    }
-}
-
-fn search_space<S: Space>(
-    table: &Table,
-    (space, len): (S, usize),
-    options: &Options,
-    seed: u64,
-    design: impl Fn(&S::Genome) -> Design,
-) -> Result<Found, Box<dyn Error>> {
     let objectives = table.objectives().iter().map(Objective::minimize);
     let count = if options.single {
         1
@@ -151,14 +96,14 @@ fn search_space<S: Space>(
         table.objectives().len()
     };
     let objectives: Vec<Objective> = objectives.take(count).collect();
-    let mut config = SearchConfig::new(len, objectives);
+    let mut config = SearchConfig::new(table.genome_len(), objectives);
     config.seed = seed;
     (config.mode, config.surrogate) = options.mode;
     config.evaluations = Some(EVALUATIONS[4]);
     if options.pending > 1 {
         config.pace = Pace::SteadyState;
     }
-    let mut search = Search::in_space(config, space)?;
+    let mut search = Search::in_space(config, table)?;
     let mut failures = Stream::new(seed, Purpose::Simulation, 1, 0);
     let (mut found, mut pending) = (Vec::new(), VecDeque::new());
     while !search.is_finished() {
@@ -168,7 +113,7 @@ fn search_space<S: Space>(
             pending.push_back(candidate);
         }
         let candidate = pending.pop_front().ok_or("the search asks nothing")?;
-        let row = table.row(&design(&candidate.genome));
+        let row = table.row(&candidate.genome);
         let failed = failures.below(100) < options.failures;
         let outcome = match row {
             Some(row) if !failed => Outcome::objectives(row[..count].to_vec()),

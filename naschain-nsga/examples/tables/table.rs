@@ -88,20 +88,6 @@ impl Table {
         self.variables.len()
     }
 
-    /// How many values each variable has.
-    pub(crate) fn choices(&self) -> impl Iterator<Item = usize> {
-        self.columns.iter().map(|column| column.count)
-    }
-
-    /// The design with the values of these numbers.
-    pub(crate) fn design(&self, values: &[usize]) -> Design {
-        let values = values.iter().zip(&self.columns);
-        let values = values
-            .map(|(value, column)| column.value(*value as u32))
-            .collect();
-        Design::new(&self.variables, values).expect("numbers below those of the values")
-    }
-
     pub(crate) fn objectives(&self) -> &[String] {
         &self.names
     }

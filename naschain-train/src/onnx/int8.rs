@@ -109,7 +109,7 @@ fn ranges(graph: &GraphProto, dataset: &Dataset) -> Result<BTreeMap<String, Rang
 
 /// A quantised activation: its value as float again, and its scale.
 #[derive(Clone)]
-struct Activation {
+struct QuantisedMap {
     name: String,
     scale: f32,
     /// Names of the stored scale and, unless it is 0, of the zero point.
@@ -124,7 +124,7 @@ struct Quantiser<'a> {
     tensors: Vec<TensorProto>,
     names: usize,
     /// By the name that the value has in the float graph.
-    activations: BTreeMap<&'a str, Activation>,
+    activations: BTreeMap<&'a str, QuantisedMap>,
     /// Values that stay float, by the same names.
     floats: BTreeMap<&'a str, String>,
 }
@@ -294,7 +294,7 @@ impl<'a> Quantiser<'a> {
     }
 
     /// Rounds a value of the new graph to bytes; `kept` has the scale to use again.
-    fn activation(&mut self, old: &str, new: String, kept: Option<Activation>) -> Activation {
+    fn activation(&mut self, old: &str, new: String, kept: Option<QuantisedMap>) -> QuantisedMap {
         let (scale, parameters) = match kept {
             Some(kept) => (kept.scale, kept.parameters),
             None => {
@@ -317,7 +317,7 @@ impl<'a> Quantiser<'a> {
         let (quantise, dequantise) = (with(new), with(bytes.clone()));
         self.push("QuantizeLinear", quantise, bytes, Vec::new());
         self.push("DequantizeLinear", dequantise, name.clone(), Vec::new());
-        Activation {
+        QuantisedMap {
             name,
             scale,
             parameters,

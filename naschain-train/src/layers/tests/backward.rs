@@ -83,9 +83,8 @@ impl PlainNetwork {
                 gradients.add(map, part);
             }
             LayerOperation::Relu | LayerOperation::HardSigmoid | LayerOperation::HardSwish => {
-                let pairs = x.iter().zip(&dout);
-                let part = pairs.map(|(x, d)| plain::passed(layer.operation, *x, *d));
-                gradients.add(map, part.collect());
+                let part = plain::passed(layer.operation, x, &dout);
+                gradients.add(map, part);
             }
             LayerOperation::GlobalAverage => {
                 let pixels = self.shape(map, images).pixels();

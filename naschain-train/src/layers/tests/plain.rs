@@ -244,14 +244,15 @@ pub(super) fn clamped(x: f32) -> f32 {
 }
 
 /// What a function of one value passes of a gradient.
-pub(super) fn passed(operation: LayerOperation, x: f32, gradient: f32) -> f32 {
-    match operation {
-        LayerOperation::Relu if x > 0.0 => gradient,
-        LayerOperation::HardSigmoid if x > -3.0 && 3.0 > x => gradient / 6.0,
-        LayerOperation::HardSwish if x > -3.0 && 3.0 > x => gradient * (x / 3.0 + 0.5),
-        LayerOperation::HardSwish if x > -3.0 => gradient,
+pub(super) fn passed(operation: LayerOperation, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let pass = |(x, gradient): (&f32, &f32)| match operation {
+        LayerOperation::Relu if *x > 0.0 => *gradient,
+        LayerOperation::HardSigmoid if *x > -3.0 && 3.0 > *x => gradient / 6.0,
+        LayerOperation::HardSwish if *x > -3.0 && 3.0 > *x => gradient * (x / 3.0 + 0.5),
+        LayerOperation::HardSwish if *x > -3.0 => *gradient,
         _ => 0.0,
-    }
+    };
+    x.iter().zip(gradient).map(pass).collect()
 }
 
 /// Bilinear interpolation, with places that are computed in f64.
