@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::simd::{Isa, Kernel, Vector};
 
-/// Adjacent pixels whose sums are held in registers.
+/// Pixels whose sums are held in registers: adjacent ones of a row, or the same one of several images.
 const TILE: usize = 8;
 
 /// Dimensions of a depthwise convolution.
@@ -116,36 +116,42 @@ impl Kernel for Depthwise<'_> {
         let sizes = self.sizes;
         sizes.check(self.x.len(), self.weights.len(), self.out.len());
         assert_eq!(sizes.lanes, V::LANES);
+        let (inner, blocks, width) = (sizes.inner(), sizes.blocks(), sizes.out_width());
+        let tiled = inner.start..inner.start + inner.len() / TILE * TILE;
         let [input, output] = sizes.planes();
-        let inner = sizes.inner();
-        for plane in 0..sizes.images * sizes.blocks() {
-            let block = plane % sizes.blocks();
-            let weights = &self.weights[block * sizes.block_weights()..];
-            let x = &self.x[plane * input..][..input];
-            let out = &mut self.out[plane * output..][..output];
+        let out = self.out.as_mut_ptr();
+        let tile = |plane: usize, [row, column]: [usize; 2], steps| DepthwiseTile {
+            sizes: &sizes,
+            x: self.x[plane * input..].as_ptr(),
+            weights: self.weights[plane % blocks * sizes.block_weights()..].as_ptr(),
+            // Inside the slice, as `check` makes sure.
+            out: out.wrapping_add(plane * output + (row * width + column) * V::LANES),
+            steps,
+            row,
+            column,
+            rotated: self.rotated,
+            add: self.add,
+        };
+        let along_row = [sizes.stride * V::LANES, V::LANES];
+        for plane in 0..sizes.images * blocks {
             for row in 0..sizes.out_height() {
-                let rows = sizes.taps(row, sizes.height);
-                let mut column = 0;
-                while column < sizes.out_width() {
-                    let is_tile = inner.start <= column && column + TILE <= inner.end;
-                    let tile = DepthwiseTile {
-                        sizes: &sizes,
-                        x: x.as_ptr(),
-                        weights: weights.as_ptr(),
-                        out: out[(row * sizes.out_width() + column) * V::LANES..].as_mut_ptr(),
-                        row,
-                        column,
-                        rows: rows.clone(),
-                        columns: sizes.taps(column, sizes.width),
-                        rotated: self.rotated,
-                        add: self.add,
-                    };
-                    if is_tile {
-                        tile.run::<V, TILE>();
-                        column += TILE;
-                    } else {
-                        tile.run::<V, 1>();
-                        column += 1;
+                for column in tiled.clone().step_by(TILE) {
+                    tile(plane, [row, column], along_row).run::<V, TILE>();
+                }
+            }
+        }
+        // The taps of the other columns differ, but not between images.
+        let across_images = [blocks * input, blocks * output];
+        for block in 0..blocks {
+            for images in image_tiles(sizes.images) {
+                let plane = images.start * blocks + block;
+                for row in 0..sizes.out_height() {
+                    for column in (0..tiled.start).chain(tiled.end..width) {
+                        let tile = tile(plane, [row, column], across_images);
+                        match images.len() {
+                            TILE => tile.run::<V, TILE>(),
+                            _ => tile.run::<V, 1>(),
+                        }
                     }
                 }
             }
@@ -153,16 +159,26 @@ impl Kernel for Depthwise<'_> {
     }
 }
 
-/// Some adjacent output pixels with the same taps inside the image.
+/// Images, [`TILE`] at a time, and the rest one by one.
+fn image_tiles(images: usize) -> impl Iterator<Item = Range<usize>> {
+    let tiled = images / TILE * TILE;
+    let tiles = (0..tiled).step_by(TILE).map(|first| first..first + TILE);
+    tiles.chain((tiled..images).map(|image| image..image + 1))
+}
+
+/// Some output pixels with the same taps inside the image.
 struct DepthwiseTile<'a> {
     sizes: &'a DepthwiseSizes,
+    /// The plane of the first of them.
     x: *const f32,
     weights: *const f32,
+    /// The first of them.
     out: *mut f32,
+    /// The distance from one to the next, in the input and in the output.
+    steps: [usize; 2],
+    /// Row and column of the first of them.
     row: usize,
     column: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
     rotated: bool,
     add: bool,
 }
@@ -172,11 +188,12 @@ impl DepthwiseTile<'_> {
     fn run<V: Vector, const P: usize>(self) {
         let sizes = self.sizes;
         let mut sums = [V::splat(0.0); P];
-        let step = sizes.stride * V::LANES;
+        let [step, out_step] = self.steps;
         let last = sizes.kernel * sizes.kernel - 1;
-        for kernel_row in self.rows.clone() {
+        let columns = sizes.taps(self.column, sizes.width);
+        for kernel_row in sizes.taps(self.row, sizes.height) {
             let row = sizes.tap(self.row, kernel_row) * sizes.width;
-            for kernel_column in self.columns.clone() {
+            for kernel_column in columns.clone() {
                 let at = kernel_row * sizes.kernel + kernel_column;
                 let at = if self.rotated { last - at } else { at };
                 let x = (row + sizes.tap(self.column, kernel_column)) * V::LANES;
@@ -190,8 +207,10 @@ impl DepthwiseTile<'_> {
                 }
             }
         }
-        // SAFETY: as above.
-        unsafe { write_sums(sums, self.out, self.add) }
+        for (pixel, sum) in sums.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { write_sums([sum], self.out.add(pixel * out_step), self.add) }
+        }
     }
 }
 
@@ -242,40 +261,79 @@ impl DepthwiseInput<'_> {
 
 impl Kernel for DepthwiseInput<'_> {
     #[inline(always)]
-    fn run<V: Vector>(self) {
+    fn run<V: Vector>(mut self) {
         let sizes = self.sizes;
         sizes.check(self.dx.len(), self.weights.len(), self.dz.len());
-        let [input, output] = sizes.planes();
-        // The output row or column that reads one of the input by this tap, if there is one.
-        let reader = |at: usize, tap: usize, most: usize| {
-            let at = (at + sizes.padding()).checked_sub(tap * sizes.dilation)?;
-            let reader = at / sizes.stride;
-            (at.is_multiple_of(sizes.stride) && reader < most).then_some(reader)
-        };
-        let planes = self.dx.chunks_exact_mut(input);
-        for (plane, (dx, dz)) in planes.zip(self.dz.chunks_exact(output)).enumerate() {
-            let block = plane % sizes.blocks();
-            let weights = &self.weights[block * sizes.block_weights()..];
-            for (pixel, dx) in dx.chunks_exact_mut(V::LANES).enumerate() {
-                let (row, column) = (pixel / sizes.width, pixel % sizes.width);
-                let mut sum = V::splat(0.0);
-                for kernel_row in (0..sizes.kernel).rev() {
-                    let Some(row) = reader(row, kernel_row, sizes.out_height()) else {
-                        continue;
-                    };
-                    for kernel_column in (0..sizes.kernel).rev() {
-                        let columns = sizes.out_width();
-                        let Some(column) = reader(column, kernel_column, columns) else {
-                            continue;
-                        };
-                        let weight = (kernel_row * sizes.kernel + kernel_column) * V::LANES;
-                        let dz = V::load(&dz[(row * columns + column) * V::LANES..]);
-                        sum = dz.fma(V::load(&weights[weight..]), sum);
+        let rows = Readers::of_side(&sizes, sizes.height, sizes.out_height());
+        let columns = Readers::of_side(&sizes, sizes.width, sizes.out_width());
+        for block in 0..sizes.blocks() {
+            for images in image_tiles(sizes.images) {
+                for (row, rows) in rows.iter().enumerate() {
+                    for (column, columns) in columns.iter().enumerate() {
+                        let (first, pixel) = (images.start, row * sizes.width + column);
+                        match images.len() {
+                            TILE => self.pixel::<V, TILE>(block, first, pixel, rows, columns),
+                            _ => self.pixel::<V, 1>(block, first, pixel, rows, columns),
+                        }
                     }
                 }
-                let sum = if self.add { V::load(dx).add(sum) } else { sum };
-                sum.store(dx);
             }
+        }
+    }
+}
+
+/// The taps by which rows, or columns, of the output read one of the input, and which of the output each of
+/// them is, in ascending order of these.
+struct Readers(Vec<[usize; 2]>);
+
+impl Readers {
+    /// Those of each of `size` rows or columns; the output has `out` of them.
+    fn of_side(sizes: &DepthwiseSizes, size: usize, out: usize) -> Vec<Readers> {
+        let reader = |at: usize, tap: usize| {
+            let at = (at + sizes.padding()).checked_sub(tap * sizes.dilation)?;
+            let reader = at / sizes.stride;
+            (at.is_multiple_of(sizes.stride) && reader < out).then_some([tap, reader])
+        };
+        let taps = |at: usize| {
+            let taps = (0..sizes.kernel).rev();
+            Readers(taps.filter_map(|tap| reader(at, tap)).collect())
+        };
+        (0..size).map(taps).collect()
+    }
+}
+
+impl DepthwiseInput<'_> {
+    /// One pixel of the input, of `P` images from `first` on.
+    #[inline(always)]
+    fn pixel<V: Vector, const P: usize>(
+        &mut self,
+        block: usize,
+        first: usize,
+        pixel: usize,
+        rows: &Readers,
+        columns: &Readers,
+    ) {
+        let sizes = self.sizes;
+        let blocks = sizes.blocks();
+        let [input, output] = sizes.planes();
+        let weights = &self.weights[block * sizes.block_weights()..];
+        let mut sums = [V::splat(0.0); P];
+        for [kernel_row, row] in &rows.0 {
+            for [kernel_column, column] in &columns.0 {
+                let weight = (kernel_row * sizes.kernel + kernel_column) * V::LANES;
+                let weight = V::load(&weights[weight..]);
+                let at = (row * sizes.out_width() + column) * V::LANES;
+                for (image, sum) in sums.iter_mut().enumerate() {
+                    let plane = (first + image) * blocks + block;
+                    *sum = V::load(&self.dz[plane * output + at..]).fma(weight, *sum);
+                }
+            }
+        }
+        for (image, sum) in sums.into_iter().enumerate() {
+            let plane = (first + image) * blocks + block;
+            let dx = &mut self.dx[plane * input + pixel * V::LANES..];
+            let sum = if self.add { V::load(dx).add(sum) } else { sum };
+            sum.store(dx);
         }
     }
 }

@@ -30,8 +30,14 @@ impl Kernel for DepthwiseWeights<'_> {
         sizes.check(self.x.len(), self.gradient.len(), self.dz.len());
         assert_eq!(sizes.lanes, V::LANES);
         for block in 0..sizes.blocks() {
-            for kernel_row in 0..sizes.kernel {
-                let row = KernelRow {
+            // As many rows at once as have enough sums to hide the latency of an FMA, and fit into registers.
+            let together = match sizes.kernel {
+                3 => 3,
+                5 => 2,
+                _ => 1,
+            };
+            for kernel_row in (0..sizes.kernel).step_by(together) {
+                let rows = KernelRows {
                     sizes: &sizes,
                     x: self.x.as_ptr(),
                     dz: self.dz.as_ptr(),
@@ -42,78 +48,116 @@ impl Kernel for DepthwiseWeights<'_> {
                     kernel_row,
                     add: self.add,
                 };
-                match sizes.kernel {
-                    3 => V::enter(RowSums::<3>(row)),
-                    5 => V::enter(RowSums::<5>(row)),
-                    _ => V::enter(RowSums::<7>(row)),
+                match (sizes.kernel, sizes.kernel - kernel_row) {
+                    (3, _) => V::enter(RowSums::<3, 3>(rows)),
+                    (5, 1) => V::enter(RowSums::<5, 1>(rows)),
+                    (5, _) => V::enter(RowSums::<5, 2>(rows)),
+                    _ => V::enter(RowSums::<7, 1>(rows)),
                 }
             }
         }
     }
 }
 
-/// One row of the kernels of a block of channels.
-struct KernelRow<'a> {
+/// Some rows of the kernels of a block of channels.
+struct KernelRows<'a> {
     sizes: &'a DepthwiseSizes,
     x: *const f32,
     dz: *const f32,
     gradient: *mut f32,
     block: usize,
+    /// The first of them.
     kernel_row: usize,
     add: bool,
 }
 
-/// The sums of the `K` weights of a row.
-struct RowSums<'a, const K: usize>(KernelRow<'a>);
+/// The sums of the `K` weights of each of `R` rows.
+struct RowSums<'a, const K: usize, const R: usize>(KernelRows<'a>);
 
-impl<const K: usize> Kernel for RowSums<'_, K> {
+impl<const K: usize, const R: usize> Kernel for RowSums<'_, K, R> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let KernelRow { sizes, .. } = self.0;
+        let KernelRows {
+            sizes, kernel_row, ..
+        } = self.0;
         assert_eq!(sizes.kernel, K);
-        let mut sums = [V::splat(0.0); K];
+        let mut sums = [[V::splat(0.0); K]; R];
         let [input, output] = sizes.planes();
-        let inner = sizes.inner();
         for image in 0..sizes.images {
             let plane = image * sizes.blocks() + self.0.block;
             for row in 0..sizes.out_height() {
-                if !sizes.taps(row, sizes.height).contains(&self.0.kernel_row) {
-                    continue;
-                }
-                let x = sizes.tap(row, self.0.kernel_row) * sizes.width * V::LANES + plane * input;
+                let taps = sizes.taps(row, sizes.height);
                 let dz = row * sizes.out_width() * V::LANES + plane * output;
+                // The row that a kernel row reads.
+                let x = |kernel_row: usize| {
+                    let row = sizes.tap(row, kernel_row);
+                    row * sizes.width * V::LANES + plane * input
+                };
                 // SAFETY: the slices are as large as `sizes` requires (`DepthwiseSizes::check`), and only
                 // taps inside the image are read.
                 unsafe {
-                    let (x, dz) = (self.0.x.add(x), self.0.dz.add(dz));
-                    self.edge(&mut sums, x, dz, 0..inner.start);
-                    let step = sizes.dilation * V::LANES;
-                    for column in inner.clone() {
-                        let gradient = V::read(dz.add(column * V::LANES));
-                        let x = x.add(sizes.tap(column, 0) * V::LANES);
-                        for (tap, sum) in sums.iter_mut().enumerate() {
-                            *sum = V::read(x.add(tap * step)).fma(gradient, *sum);
+                    let dz = self.0.dz.add(dz);
+                    if taps.start <= kernel_row && kernel_row + R <= taps.end {
+                        let x = std::array::from_fn(|next| self.0.x.add(x(kernel_row + next)));
+                        self.add_row(&mut sums, x, dz);
+                        continue;
+                    }
+                    for (next, sums) in sums.iter_mut().enumerate() {
+                        if taps.contains(&(kernel_row + next)) {
+                            let x = self.0.x.add(x(kernel_row + next));
+                            self.add_row(std::array::from_mut(sums), [x], dz);
                         }
                     }
-                    self.edge(&mut sums, x, dz, inner.end..sizes.out_width());
                 }
             }
         }
-        // SAFETY: as above.
-        unsafe { write_sums(sums, self.0.gradient, self.0.add) }
+        for (next, sums) in sums.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { write_sums(sums, self.0.gradient.add(next * K * V::LANES), self.0.add) }
+        }
     }
 }
 
-impl<const K: usize> RowSums<'_, K> {
-    /// Adds the products of columns near an edge of the image.
+impl<const K: usize, const R: usize> RowSums<'_, K, R> {
+    /// Adds the products of one row of the output with what `N` rows of kernels read.
     ///
     /// # Safety
     /// `x` and `dz` must point to the beginnings of rows of an image and its gradient.
     #[inline(always)]
-    unsafe fn edge<V: Vector>(
+    unsafe fn add_row<V: Vector, const N: usize>(
         &self,
-        sums: &mut [V; K],
-        x: *const f32,
+        sums: &mut [[V; K]; N],
+        x: [*const f32; N],
+        dz: *const f32,
+    ) {
+        let sizes = self.0.sizes;
+        let inner = sizes.inner();
+        let step = sizes.dilation * V::LANES;
+        // SAFETY: the columns are those of the output, and the taps are inside the image.
+        unsafe {
+            self.edge(sums, x, dz, 0..inner.start);
+            for column in inner.clone() {
+                let gradient = V::read(dz.add(column * V::LANES));
+                let first = sizes.tap(column, 0) * V::LANES;
+                for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
+                    for (tap, sum) in sums.iter_mut().enumerate() {
+                        *sum = V::read(x.add(first + tap * step)).fma(gradient, *sum);
+                    }
+                }
+            }
+            self.edge(sums, x, dz, inner.end..sizes.out_width());
+        }
+    }
+
+    /// Adds the products of columns near an edge of the image.
+    ///
+    /// # Safety
+    /// As for `add_row`.
+    #[inline(always)]
+    unsafe fn edge<V: Vector, const N: usize>(
+        &self,
+        sums: &mut [[V; K]; N],
+        x: [*const f32; N],
         dz: *const f32,
         columns: Range<usize>,
     ) {
@@ -121,11 +165,15 @@ impl<const K: usize> RowSums<'_, K> {
         for column in columns {
             // SAFETY: the column is one of the output, and `taps` are inside the image.
             let gradient = unsafe { V::read(dz.add(column * V::LANES)) };
-            for tap in sizes.taps(column, sizes.width) {
-                let at = sizes.tap(column, tap) * V::LANES;
-                // SAFETY: as above.
-                let x = unsafe { V::read(x.add(at)) };
-                sums[tap] = x.fma(gradient, sums[tap]);
+            let taps = sizes.taps(column, sizes.width);
+            for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
+                for (tap, sum) in sums.iter_mut().enumerate() {
+                    if taps.contains(&tap) {
+                        // SAFETY: as above.
+                        let x = unsafe { V::read(x.add(sizes.tap(column, tap) * V::LANES)) };
+                        *sum = x.fma(gradient, *sum);
+                    }
+                }
             }
         }
     }

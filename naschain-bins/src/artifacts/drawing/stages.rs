@@ -5,9 +5,9 @@ use naschain_core::{Activation, MobileArchitecture, MobileBlock};
 
 use crate::artifacts::drawing::marks::{line, rect, shown, text};
 
-/// Width of a stage's column, and its height without its blocks.
+/// Width of a stage's column, and how far the middle of its first block is below its top.
 const PANEL: (f64, f64) = (220.0, 78.0);
-/// Height of a row.
+/// Distance between the middles of blocks.
 const ROW: f64 = 76.0;
 /// Distance between columns, and of the first from the edges.
 const SPACE: f64 = 40.0;
@@ -21,7 +21,7 @@ pub(super) fn body(network: &MobileArchitecture) -> (f64, f64, String) {
     let stages = network.blocks.chunk_by(|one, next| one.stage == next.stage);
     let stages: Vec<&[MobileBlock]> = stages.collect();
     let deepest = stages.iter().map(|blocks| blocks.len()).max().unwrap_or(0);
-    let height = PANEL.1 + ROW * deepest as f64;
+    let height = PANEL.1 + ROW * (deepest as f64 - 1.0) + BLOCK.1 / 2.0 + 20.0;
     let mut drawn = String::new();
     let mut left = SPACE;
     for blocks in &stages {
