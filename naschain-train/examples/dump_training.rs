@@ -7,9 +7,10 @@ use std::error::Error;
 use std::path::Path;
 
 use naschain_core::{
-    GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Recipe, SearchSpace, Shape,
+    Augmentation, GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Purpose, Recipe,
+    SearchSpace, Shape, Stream,
 };
-use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, trace};
+use naschain_train::{Batch, DataName, Dataset, Images, NamedTensor, Options, Weights, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -35,12 +36,18 @@ pub(crate) fn dump(
     space: Option<&str>,
     dataset: &Dataset,
 ) -> Result<String, Box<dyn Error>> {
-    let mut recipe = recipe(name);
-    if space == Some("mobile") {
-        // Jumps in the gradients of its activations make differences in rounding grow with the learning rate.
-        recipe.learning_rate = 0.01;
-        recipe.warmup_epochs = 4;
-    }
+    let (mut recipe, noisy) = (recipe(name), noisy(dataset)?);
+    let dataset = match space {
+        Some("micro" | "mobile") => {
+            // Rounding decides which of equal values max pooling selects, and which side of a jump a gradient is
+            // on: noise makes equal values rare, and a low learning rate keeps differences small.
+            recipe.augmentation = Augmentation::default();
+            recipe.learning_rate = 0.01;
+            recipe.warmup_epochs = 4;
+            &noisy
+        }
+        _ => dataset,
+    };
     let (space, genome) = match space {
         Some("micro") => cells(dataset)?,
         Some("mobile") => stages(dataset)?,
@@ -62,6 +69,22 @@ pub(crate) fn dump(
     }
     Weights { tensors }.save(file)?;
     Ok(format!("{steps} steps, accuracy {accuracy} %"))
+}
+
+/// The same images with noise, so that adjacent pixels differ.
+fn noisy(dataset: &Dataset) -> Result<Dataset, Box<dyn Error>> {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    let mut part = |images: &Images| {
+        let all: Vec<usize> = (0..images.len()).collect();
+        let mut pixels = images.pixels(&all)?;
+        let white = u32::from(dataset.white());
+        for pixel in &mut pixels {
+            *pixel = (u32::from(*pixel) * 191 / white) as u8 + stream.below(64) as u8;
+        }
+        Images::new(dataset.shape, pixels, images.labels().to_vec())
+    };
+    let (train, test) = (part(&dataset.train)?, part(&dataset.test)?);
+    Ok(Dataset::new("noisy", dataset.classes, train, test)?)
 }
 
 /// A small network of the macro space.
