@@ -21,7 +21,7 @@ from torch.nn import functional as F
 STEPS = 50
 LOSS_TOLERANCE = 1e-3
 # In percentage points. Rounding differences grow with the steps, so the training must converge.
-ACCURACY_TOLERANCE = 2.0  # points; later steps differ, because rounding does
+ACCURACY_TOLERANCE = 2.0
 
 
 def learning_rate(recipe, step, steps, steps_per_epoch):
