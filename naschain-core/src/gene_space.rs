@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Genome, Network, Stream};
+use crate::{Error, Genome, Network, Shape, Stream};
 
 /// A space whose genomes are **genes**: whole numbers, each with a few values of its own.
 ///
@@ -151,6 +151,22 @@ pub trait GeneSpace: fmt::Debug {
         // At most 256 choices.
         let gene = |choices: usize| stream.below(choices as u64) as u8;
         Ok(self.choices().into_iter().map(gene).collect())
+    }
+}
+
+/// Checks that a space of this size can divide height and width of the images by `factor`.
+pub(crate) fn check_sides(
+    input: Shape,
+    factor: usize,
+    size: impl fmt::Display,
+) -> Result<(), Error> {
+    let sides = [("input height", input.height), ("input width", input.width)];
+    match sides.into_iter().find(|(_, side)| side % factor != 0) {
+        None => Ok(()),
+        Some((name, found)) => {
+            let expected = format_args!("a multiple of {factor} with {size}");
+            Err(Error::out_of_range(name, found, expected))
+        }
     }
 }
 

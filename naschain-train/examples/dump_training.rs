@@ -36,7 +36,8 @@ pub(crate) fn dump(
     space: Option<&str>,
     dataset: &Dataset,
 ) -> Result<String, Box<dyn Error>> {
-    let (mut recipe, noisy) = (recipe(name), noisy(dataset)?);
+    let mut recipe = recipe(name);
+    let with_noise;
     let dataset = match space {
         Some("micro" | "mobile") => {
             // Rounding decides which of equal values max pooling selects, and which side of a jump a gradient is
@@ -44,7 +45,8 @@ pub(crate) fn dump(
             recipe.augmentation = Augmentation::default();
             recipe.learning_rate = 0.01;
             recipe.warmup_epochs = 4;
-            &noisy
+            with_noise = noisy(dataset)?;
+            &with_noise
         }
         _ => dataset,
     };

@@ -91,17 +91,8 @@ def of_phases(stream, index):
 
 def of_cells(stream, _index):
     """Space and genome of a network of the micro space."""
-    blocks, layers = stream.between(1, 4), stream.between(1, 4)
-    channels = [1, 3][stream.between(0, 1)]
-    height, width = 4 * stream.between(2, 5), 4 * stream.between(2, 5)
-    flags = {
-        "--blocks": blocks,
-        "--layers": layers,
-        "--input": f"{channels}x{height}x{width}",
-        "--init-channels": stream.between(1, 12),
-        "--classes": CLASSES,
-    }
-    return flags, [cell_bits(stream, blocks), cell_bits(stream, blocks)]
+    flags = drawn_sizes(stream, ("--blocks", "--layers"), 4)
+    return flags, [cell_bits(stream, flags["--blocks"]) for _ in range(2)]
 
 
 def cell_bits(stream, blocks):
@@ -112,17 +103,19 @@ def cell_bits(stream, blocks):
 
 def of_stages(stream, _index):
     """Space and genome of a network of the mobile space."""
-    number, depth = stream.between(1, 3), stream.between(1, 3)
+    flags = drawn_sizes(stream, ("--stages", "--depth"), 3)
+    choices = stages.choices(flags["--stages"], flags["--depth"])
+    return flags, [drawn_bits(stream, part) for part in choices]
+
+
+def drawn_sizes(stream, names, most):
+    """Two sizes from 1 to `most`, images whose sides can be halved twice, and initial channels, as flags."""
+    flags = {name: stream.between(1, most) for name in names}
     channels = [1, 3][stream.between(0, 1)]
     height, width = 4 * stream.between(2, 5), 4 * stream.between(2, 5)
-    flags = {
-        "--stages": number,
-        "--depth": depth,
-        "--input": f"{channels}x{height}x{width}",
-        "--init-channels": stream.between(1, 12),
-        "--classes": CLASSES,
-    }
-    return flags, [drawn_bits(stream, choices) for choices in stages.choices(number, depth)]
+    flags["--input"] = f"{channels}x{height}x{width}"
+    flags["--init-channels"] = stream.between(1, 12)
+    return {**flags, "--classes": CLASSES}
 
 
 # Streams are numbered in this order.

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, ensure};
 use naschain_core::{
-    Augmentation, Digest, GeneSpace, Genome, MacroSpace, MicroSpace, MobileSpace, Network, Purpose,
-    Recipe, SearchSpace, Shape, Stream,
+    Augmentation, Digest, Genome, MacroSpace, MicroSpace, MobileSpace, Network, Purpose, Recipe,
+    SearchSpace, Shape, Stream,
 };
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
@@ -108,8 +108,7 @@ impl SyntheticTraining {
         let mut stream = Stream::new(1, Purpose::Simulation, 1 + space as u64, index);
         let (space, genome) = match space {
             SpaceName::Macro => of_phases(&mut stream, index),
-            SpaceName::Micro => of_cells(&mut stream)?,
-            SpaceName::Mobile => of_stages(&mut stream)?,
+            name => of_genes(name, &mut stream)?,
         };
         let network = space.decode(&genome)?;
         let affordable = MAX_FLOPS / network.costs()?.flops.max(1) / 2;
@@ -164,42 +163,38 @@ fn of_phases(stream: &mut Stream, index: u64) -> (SearchSpace, Genome) {
     (space.into(), Genome::from_bits(bits))
 }
 
-/// Random numbers of blocks, cells and channels, and images whose sides can be halved twice.
-fn of_cells(stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
+/// Random sizes of a space whose genomes are genes, and images whose sides can be halved twice.
+fn of_genes(name: SpaceName, stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
     let mut between = |min: u64, max: u64| between(stream, min, max);
-    let space = MicroSpace {
-        blocks: between(1, 4),
-        layers: between(1, 4),
-        input: Shape {
-            channels: [1, 3][between(0, 1)],
-            height: 4 * between(2, 5),
-            width: 4 * between(2, 5),
-        },
-        init_channels: between(1, 12),
-        classes: 10,
+    let most = if name == SpaceName::Micro { 4 } else { 3 };
+    let sizes = [between(1, most), between(1, most)];
+    let input = Shape {
+        channels: [1, 3][between(0, 1)],
+        height: 4 * between(2, 5),
+        width: 4 * between(2, 5),
     };
-    let genes = space.random_genes(stream)?;
-    let genome = space.genome_of(&genes)?;
-    Ok((space.into(), genome))
-}
-
-/// Random numbers of blocks, stages and channels, and images whose sides can be halved twice.
-fn of_stages(stream: &mut Stream) -> Result<(SearchSpace, Genome)> {
-    let mut between = |min: u64, max: u64| between(stream, min, max);
-    let space = MobileSpace {
-        stages: between(1, 3),
-        depth: between(1, 3),
-        input: Shape {
-            channels: [1, 3][between(0, 1)],
-            height: 4 * between(2, 5),
-            width: 4 * between(2, 5),
-        },
-        init_channels: between(1, 12),
-        classes: 10,
+    let init_channels = between(1, 12);
+    let space: SearchSpace = if name == SpaceName::Micro {
+        MicroSpace {
+            blocks: sizes[0],
+            layers: sizes[1],
+            input,
+            init_channels,
+            classes: 10,
+        }
+        .into()
+    } else {
+        MobileSpace {
+            stages: sizes[0],
+            depth: sizes[1],
+            input,
+            init_channels,
+            classes: 10,
+        }
+        .into()
     };
-    let genes = space.random_genes(stream)?;
-    let genome = space.genome_of(&genes)?;
-    Ok((space.into(), genome))
+    let genome = space.random_genome(stream)?;
+    Ok((space, genome))
 }
 
 fn recipe(stream: &mut Stream, index: u64, epochs: u32, train_images: usize) -> Recipe {

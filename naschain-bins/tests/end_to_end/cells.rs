@@ -29,7 +29,7 @@ fn command(name: &str, out: &Path) -> Command {
     command
 }
 
-fn printed(args: &[&str]) -> String {
+pub(crate) fn printed(args: &[&str]) -> String {
     succeeded(genomaster().args(args).output().unwrap())
 }
 
@@ -61,22 +61,33 @@ fn a_search_of_cells_ends_with_models_that_can_be_used() {
         inspected.contains("reduction   cells 2, 3; the first: 8x4x4"),
         "{inspected}"
     );
-    let onnx = dir.join("model.onnx");
-    let out = onnx.to_str().unwrap();
-    printed(&["export", path, "--genome", genome, "--out", out]);
-    assert!(std::fs::metadata(&onnx).unwrap().len() > 4_000);
+    is_used(&run, genome);
     let error = refused(genomaster().args(["export", path, "--genome", genome, "--int8"]));
     let right = "eight-bit export works with networks of the macro space only; this one is of the micro space";
     assert!(error.contains(right), "{error}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A model of the run is exported and retrained, and the run is audited.
+pub(crate) fn is_used(run: &Path, genome: &str) {
+    let path = run.to_str().unwrap();
+    let onnx = run.join("exported.onnx");
+    let out = onnx.to_str().unwrap();
+    printed(&["export", path, "--genome", genome, "--out", out]);
+    assert!(std::fs::metadata(&onnx).unwrap().len() > 4_000);
     let retrained = printed(&["retrain", path, "--genome", genome, "--epochs=4"]);
     assert!(retrained.contains("test accuracy on digits"), "{retrained}");
     printed(&["audit", path]);
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn miners_agree_about_cells_and_the_result_is_that_of_a_search_alone() {
-    let dir = folder("cells-miners");
+    miners_agree("cells-miners", command);
+}
+
+/// Three miners make the same front as a search alone.
+pub(crate) fn miners_agree(name: &str, command: fn(&str, &Path) -> Command) {
+    let dir = folder(name);
     let (run, alone) = (dir.join("run"), dir.join("alone"));
     succeeded(command("search", &alone).output().unwrap());
     let mut serve = command("serve", &run);
@@ -127,13 +138,19 @@ fn sizes_of_other_spaces_are_refused() {
 
 #[test]
 fn networks_of_cells_are_measured_by_speed_and_selftest() {
+    measured("micro");
+}
+
+/// `miner speed` and `miner selftest --random` train networks of a space.
+pub(crate) fn measured(space: &str) {
+    let space = format!("--space={space}");
     let speed = miner()
-        .args(["speed", "--space=micro", "--input=1x8x8", "--json"])
+        .args(["speed", &space, "--input=1x8x8", "--json"])
         .output();
     let speed: Value = serde_json::from_str(&succeeded(speed.unwrap())).unwrap();
     assert!(speed["images_per_second"].as_f64().unwrap() > 0.0);
     let test = miner()
-        .args(["selftest", "--random=2", "--space=micro", "--epochs=1"])
+        .args(["selftest", "--random=2", &space, "--epochs=1"])
         .output()
         .unwrap();
     let lines = text(&test.stdout);

@@ -1,11 +1,12 @@
 //! Runs of the mobile space, from the search to models that other programs use.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::programs::{Server, folder, genomaster, miner, read, succeeded, text, wait_until};
+use crate::cells::{self, printed};
+use crate::programs::{folder, genomaster, read, succeeded};
 
 fn command(name: &str, out: &Path) -> Command {
     let mut command = genomaster();
@@ -24,10 +25,6 @@ fn command(name: &str, out: &Path) -> Command {
     ];
     command.arg(name).args(flags).arg("--out").arg(out);
     command
-}
-
-fn printed(args: &[&str]) -> String {
-    succeeded(genomaster().args(args).output().unwrap())
 }
 
 #[test]
@@ -59,50 +56,22 @@ fn a_search_of_sizes_ends_with_models_that_can_be_used() {
     );
     let inspected = printed(&["inspect", "--run", path, &grouped]);
     assert!(inspected.contains("  block 1   "), "{inspected}");
-    let onnx = dir.join("model.onnx");
-    let out = onnx.to_str().unwrap();
-    printed(&["export", path, "--genome", genome, "--out", out]);
-    assert!(std::fs::metadata(&onnx).unwrap().len() > 4_000);
-    let retrained = printed(&["retrain", path, "--genome", genome, "--epochs=4"]);
-    assert!(retrained.contains("test accuracy on digits"), "{retrained}");
-    printed(&["audit", path]);
+    cells::is_used(&run, genome);
     std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn miners_agree_about_sizes_and_the_result_is_that_of_a_search_alone() {
-    let dir = folder("stages-miners");
-    let (run, alone) = (dir.join("run"), dir.join("alone"));
-    succeeded(command("search", &alone).output().unwrap());
-    let mut serve = command("serve", &run);
-    serve.args(["--unsigned", "--public-seeds", "--listen=127.0.0.1:0"]);
-    let server = Server::spawn(serve.stdout(Stdio::piped()));
-    let _miners = ["ada", "bob", "eve"].map(|name| server.miner(name));
-    wait_until("the front is written", || run.join("front.json").exists());
-    assert_eq!(read(run.join("front.json")), read(alone.join("front.json")));
-    std::fs::remove_dir_all(dir).unwrap();
+    cells::miners_agree("stages-miners", command);
 }
 
 #[test]
 fn networks_of_sizes_are_measured_by_speed_selftest_and_latency() {
-    let speed = miner()
-        .args(["speed", "--space=mobile", "--input=1x8x8", "--json"])
-        .output();
-    let speed: Value = serde_json::from_str(&succeeded(speed.unwrap())).unwrap();
-    assert!(speed["images_per_second"].as_f64().unwrap() > 0.0);
-    let test = miner()
-        .args(["selftest", "--random=2", "--space=mobile", "--epochs=1"])
-        .output()
-        .unwrap();
-    let lines = text(&test.stdout);
-    assert!(
-        test.status.success() && lines.lines().count() == 2,
-        "{lines}"
-    );
+    cells::measured("mobile");
     let dir = folder("stages-latency");
     let file = dir.join("table.json");
     let out = format!("--out={}", file.display());
-    let printed = printed(&[
+    let said = printed(&[
         "latency",
         "--measure=24",
         "--data=digits",
@@ -111,6 +80,6 @@ fn networks_of_sizes_are_measured_by_speed_selftest_and_latency() {
         &out,
     ]);
     let right = "measured 24 networks of the mobile space";
-    assert!(printed.contains(right), "{printed}");
+    assert!(said.contains(right), "{said}");
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -8,6 +8,7 @@ pub use network::{MicroArchitecture, MicroCell, MicroEdge, MicroOperation, Prepr
 
 use serde::{Deserialize, Serialize};
 
+use crate::gene_space::check_sides;
 use crate::{Error, GeneSpace, Network, Shape};
 
 /// The largest number of blocks of a cell.
@@ -98,16 +99,7 @@ impl GeneSpace for MicroSpace {
         // Halving an odd side would give the two halves of a factorised reduction different sizes.
         let reductions = (0..self.layers).filter(|layer| self.is_reduction(*layer));
         let factor = 1 << reductions.count();
-        for (name, found) in [
-            ("input height", self.input.height),
-            ("input width", self.input.width),
-        ] {
-            if found % factor != 0 {
-                let expected = format_args!("a multiple of {factor} with {} layers", self.layers);
-                return Err(Error::out_of_range(name, found, expected));
-            }
-        }
-        Ok(())
+        check_sides(self.input, factor, format_args!("{} layers", self.layers))
     }
 
     fn description(&self) -> String {

@@ -8,6 +8,7 @@ pub use network::{Activation, MobileArchitecture, MobileBlock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::gene_space::check_sides;
 use crate::{Error, GeneSpace, Network, Shape};
 
 /// The largest number of blocks of a stage.
@@ -143,16 +144,7 @@ impl GeneSpace for MobileSpace {
             ("input width", self.input.width, 1, 4096),
         ])?;
         let factor = self.reduction();
-        for (name, found) in [
-            ("input height", self.input.height),
-            ("input width", self.input.width),
-        ] {
-            if found % factor != 0 {
-                let expected = format_args!("a multiple of {factor} with {} stages", self.stages);
-                return Err(Error::out_of_range(name, found, expected));
-            }
-        }
-        Ok(())
+        check_sides(self.input, factor, format_args!("{} stages", self.stages))
     }
 
     fn description(&self) -> String {

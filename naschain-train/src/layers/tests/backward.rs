@@ -26,6 +26,15 @@ impl Gradients {
     }
 }
 
+/// For each channel the fold of the values of a map of one pixel over the images.
+fn over_images(values: &[f32], channels: usize) -> Vec<f32> {
+    let of_channel = |channel: usize| {
+        let terms = values.iter().skip(channel).step_by(channels);
+        reference::over_images(&terms.copied().collect::<Vec<f32>>())
+    };
+    (0..channels).map(of_channel).collect()
+}
+
 impl PlainNetwork {
     pub(super) fn head_backward(
         &self,
@@ -41,11 +50,7 @@ impl PlainNetwork {
         };
         let weight = reference::conv1_weights(features, shape, dlogits, classes);
         gradients.tensors.insert("linear.weight".to_owned(), weight);
-        let bias = |class: usize| {
-            let terms = dlogits.iter().skip(class).step_by(classes);
-            reference::over_images(&terms.copied().collect::<Vec<f32>>())
-        };
-        let bias = (0..classes).map(bias).collect();
+        let bias = over_images(dlogits, classes);
         gradients.tensors.insert("linear.bias".to_owned(), bias);
         let maps = self.graph.outputs.len();
         for (m, map) in self.graph.outputs.iter().enumerate() {
@@ -53,8 +58,8 @@ impl PlainNetwork {
             let channels = shape.channels;
             let d = reference::conv1_input(dlogits, of_classes, weights, channels, [m, maps]);
             let pixels = self.shape(*map, images).pixels();
-            let spread = d.iter().flat_map(|d| vec![d / pixels as f32; pixels]);
-            gradients.add(*map, spread.collect());
+            let each: Vec<f32> = d.iter().map(|d| d / pixels as f32).collect();
+            gradients.add(*map, plain::spread(&each, pixels));
         }
     }
 
@@ -92,12 +97,7 @@ impl PlainNetwork {
                 gradients.add(map, plain::spread(&each, pixels));
             }
             LayerOperation::Bias => {
-                let channels = to.channels;
-                let of = |channel: usize| {
-                    let terms = dout.iter().skip(channel).step_by(channels);
-                    reference::over_images(&terms.copied().collect::<Vec<f32>>())
-                };
-                let bias = (0..channels).map(of).collect();
+                let bias = over_images(&dout, to.channels);
                 gradients.tensors.insert(layer.name.clone(), bias);
                 gradients.add(map, dout);
             }
