@@ -2,7 +2,7 @@
 
     python3 benches/peers/make_tables.py FOLDER [--macro CSV] [--spike REPOSITORY]
 
-Three kinds of tables are computed, of made-up networks, three or two of each with different constants:
+Four kinds of tables are computed, of made-up networks, three or two of each with different constants:
 
 - cells: 6 edges between 4 nodes, each with one of 5 operations (none, skip, two convolutions, pooling).
   Random layers stand for the operations; the error falls with what reaches the output, and with the
@@ -10,6 +10,7 @@ Three kinds of tables are computed, of made-up networks, three or two of each wi
 - graphs: 4 nodes with one of 5 operations each, of which each reads one earlier node.
 - ordinal: 6 settings in order, such as a learning rate, a width and a depth, with an optimum that
   depends on the others. Error and time are evaluated, parameters are known.
+- five: the networks of cells with two more objectives, latency, which is evaluated, and memory.
 
 --macro converts the table of NAS-Bench-Macro (Su et al., CVPR 2021), --spike that of SpikeNAS-Bench (Sun
 et al. 2024) for CIFAR-10 from a clone of github.com/tju-sun-lab/SpikeNAS-Bench: 15,625 spiking networks
@@ -103,6 +104,24 @@ def cells(path, seed):
         rows.append((genes, [f"{error:.3f}", str(params), str(int(flops))]))
     edges = ",".join(f"edge:{a}-{b}:5" for a, b in EDGES)
     write(path, f"{edges},error,known:params,known:flops", rows)
+
+
+def five(path, seed, source):
+    generator = random.Random(3000 + seed)
+    latency_of = [base * generator.uniform(0.7, 1.4) for base in (0, 0.02, 0.2, 0.5, 0.15)]
+    memory_of = [0, 40_000, 60_000, 90_000, 50_000]
+    with open(source) as file:
+        header, *lines = file.read().splitlines()
+    rows = []
+    for line in lines:
+        cells = line.split(",")
+        genes = list(map(int, cells[: len(EDGES)]))
+        latency = (1 + sum(latency_of[kind] for kind in genes)) * generator.gauss(1, 0.02)
+        memory = 200_000 + sum(memory_of[kind] for kind in genes)
+        error, params, flops = cells[len(EDGES) :]
+        rows.append((genes, [error, f"{latency:.4f}", params, flops, str(memory)]))
+    header = header.replace("error,", "error,latency,") + ",known:memory"
+    write(path, header, rows)
 
 
 def graphs(path, seed):
@@ -199,6 +218,8 @@ def main():
     for seed in (1, 2, 3):
         cells(options.folder / f"cells{seed}.csv", seed)
         graphs(options.folder / f"graphs{seed}.csv", seed)
+    for seed in (2, 3):
+        five(options.folder / f"five{seed}.csv", seed, options.folder / f"cells{seed}.csv")
     for seed in (1, 2):
         ordinal(options.folder / f"ordinal{seed}.csv", seed)
     if options.macro:

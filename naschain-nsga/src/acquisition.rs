@@ -6,25 +6,43 @@ use crate::hypervolume::volume_of_rows;
 /// outcome to the median: a row that is bad in one objective may be worth it for another.
 pub(crate) const MAX_SCALED: f64 = 3.0;
 
-/// Scales each objective so that the best outcome is 0 and the worst is 1. Outcomes far worse than
-/// most are left out of the range, since the others would look equal next to them.
+/// Scales each objective so that the best outcome is 0 and the worst is 1.
 pub(crate) struct Ranges {
+    /// The best value of each objective, and the length of its range.
     sides: Vec<(f64, f64)>,
 }
 
 impl Ranges {
-    pub(crate) fn around(rows: &[&[f64]]) -> Self {
-        let width = rows.first().map_or(0, |row| row.len());
+    /// The ranges of these rows, of which there is at least one, up to [`MAX_SCALED`] times the distance
+    /// from the best to the median of `usual`: outcomes far worse than most are left out, since the others
+    /// would look equal next to them.
+    pub(crate) fn around(rows: &[&[f64]], usual: &[&[f64]]) -> Self {
         let side = |at: usize| {
-            let mut sorted: Vec<f64> = rows.iter().map(|row| row[at]).collect();
+            let (best, worst) = extremes(rows, at);
+            let mut sorted: Vec<f64> = usual.iter().map(|row| row[at]).collect();
             sorted.sort_by(f64::total_cmp);
-            let (best, median) = (sorted[0], sorted[sorted.len() / 2]);
-            let range = sorted[sorted.len() - 1] - best;
-            let usual = MAX_SCALED * (median - best);
+            let median = sorted.get(sorted.len() / 2).copied().unwrap_or(best);
+            let (range, usual) = (worst - best, MAX_SCALED * (median - best));
             (best, if usual > 0.0 { range.min(usual) } else { range })
         };
+        let width = rows.first().map_or(0, |row| row.len());
         Ranges {
             sides: (0..width).map(side).collect(),
+        }
+    }
+
+    /// The ranges of the rows of a front, or these ones of objectives in which it has only one value.
+    pub(crate) fn of_front(front: &[&[f64]], otherwise: &Ranges) -> Self {
+        let sides = otherwise.sides.iter().enumerate().map(|(at, other)| {
+            let (best, worst) = extremes(front, at);
+            if worst > best {
+                (best, worst - best)
+            } else {
+                *other
+            }
+        });
+        Ranges {
+            sides: sides.collect(),
         }
     }
 
@@ -42,6 +60,13 @@ impl Ranges {
     }
 }
 
+/// The best and the worst value of an objective.
+fn extremes(rows: &[&[f64]], at: usize) -> (f64, f64) {
+    let column = rows.iter().map(|row| row[at]);
+    let best = column.clone().fold(f64::INFINITY, f64::min);
+    (best, column.fold(f64::NEG_INFINITY, f64::max))
+}
+
 /// A front and the rows to choose from, all scaled.
 pub(crate) struct Acquisition {
     width: usize,
@@ -54,8 +79,11 @@ pub(crate) struct Acquisition {
 }
 
 impl Acquisition {
-    pub(crate) fn new(front: Vec<f64>, rows: Vec<Vec<f64>>) -> Self {
+    /// Of a front and rows that are not scaled yet.
+    pub(crate) fn new(ranges: &Ranges, front: &[Vec<f64>], rows: &[Vec<f64>]) -> Self {
         let width = rows.first().map_or(1, Vec::len);
+        let front: Vec<f64> = front.iter().flat_map(|row| ranges.scaled(row)).collect();
+        let rows: Vec<Vec<f64>> = rows.iter().map(|row| ranges.scaled(row)).collect();
         let of_row = |row: &Vec<f64>| {
             let points = front.chunks_exact(width);
             points
@@ -70,21 +98,19 @@ impl Acquisition {
         }
     }
 
-    /// Returns the index of the row that enlarges the hypervolume most or, if none does, of the one
-    /// that comes nearest to doing so. The row moves to the front and the last row takes its index.
-    /// There must be at least one row.
-    pub(crate) fn take_best(&mut self) -> usize {
-        let place = self.best();
+    /// Moves a row to the front; the last row takes its index.
+    pub(crate) fn take(&mut self, place: usize) {
         let row = self.rows.swap_remove(place);
         self.shortfalls.swap_remove(place);
         for (other, so_far) in self.rows.iter().zip(&mut self.shortfalls) {
             *so_far = so_far.max(shortfall(other, &row));
         }
         self.front.extend(row);
-        place
     }
 
-    fn best(&self) -> usize {
+    /// The index of the row that enlarges the hypervolume most or, if none does, of the one that comes
+    /// nearest to doing so. There must be at least one row.
+    pub(crate) fn best(&self) -> usize {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         let nearer = |a: usize, b: usize| {
             let shortfalls = self.shortfalls[a].total_cmp(&self.shortfalls[b]);
@@ -134,3 +160,50 @@ const SHORTLIST: usize = 64;
 /// The reference point in each objective, beyond the worst outcome so that the extreme points of the
 /// front count.
 const REFERENCE: f64 = 1.25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INITIAL: [&[f64]; 3] = [&[0.0, 5.0], &[1.0, 6.0], &[2.0, 7.0]];
+
+    #[test]
+    fn outcomes_far_worse_than_the_usual_ones_do_not_widen_a_range() {
+        let rows = [&INITIAL[..], &[&[1000.0, 8.0]]].concat();
+        let ranges = Ranges::around(&rows, &INITIAL);
+        // The first objective ends at three times its median, the second at its worst value.
+        assert_eq!(ranges.sides, [(0.0, 3.0), (5.0, 3.0)]);
+        assert_eq!(ranges.scaled(&[3.0, 8.0]), [1.0, 1.0]);
+        // Nor do they become smaller when candidates gather near the best ones.
+        let gathered = [&rows[..], &[&[0.01, 5.01][..]; 50]].concat();
+        assert_eq!(Ranges::around(&gathered, &INITIAL).sides, ranges.sides);
+    }
+
+    #[test]
+    fn a_front_has_ranges_of_its_own_where_it_has_several_values() {
+        let of_space = Ranges::around(&INITIAL, &INITIAL);
+        let front: [&[f64]; 2] = [&[0.0, 5.5], &[0.5, 5.5]];
+        assert_eq!(
+            Ranges::of_front(&front, &of_space).sides,
+            [(0.0, 0.5), of_space.sides[1]]
+        );
+    }
+
+    #[test]
+    fn a_row_that_was_taken_leaves_nothing_to_gain_from_equal_ones() {
+        let ranges = Ranges::around(&INITIAL, &INITIAL);
+        let front = [vec![2.0, 5.0], vec![0.0, 7.0]];
+        let rows = [
+            vec![1.0, 5.5],
+            vec![1.0, 5.5],
+            vec![1.5, 5.25],
+            vec![2.0, 7.0],
+        ];
+        let mut acquisition = Acquisition::new(&ranges, &front, &rows);
+        assert_eq!(acquisition.best(), 0);
+        acquisition.take(0);
+        // The last row is now the first.
+        assert_eq!(acquisition.rows[0], [1.0, 1.0]);
+        assert_eq!(acquisition.best(), 2);
+    }
+}

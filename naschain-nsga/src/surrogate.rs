@@ -7,6 +7,7 @@ use crate::features::Features;
 use crate::log_scale::LogScale;
 use crate::ridge::Ridge;
 use crate::selection::Ranked;
+use crate::sorting::ranks_of_rows;
 use crate::{Search, Space, Surrogate};
 
 impl<S: Space> Search<S> {
@@ -46,35 +47,38 @@ impl<S: Space> Search<S> {
             }
             return;
         }
-        let mut acquisition = self.acquisition(parents, &told, constraint.as_ref(), &pool);
+        let mut acquisitions = self.acquisitions(parents, &told, constraint.as_ref(), &pool);
         while self.state.slots.len() < until && !pool.is_empty() {
-            let (_, one) = pool.swap_remove(acquisition.take_best());
+            // Two by one scale, four by the other, and so on: none has all candidates of a wave.
+            let made = self.genomes_made();
+            let place = acquisitions[(made / 2 + made / 4) % acquisitions.len()].best();
+            acquisitions.iter_mut().for_each(|each| each.take(place));
+            let (_, one) = pool.swap_remove(place);
             self.add_keyed(one);
         }
     }
 
-    /// The acquisition function over a pool, given the front and the pending candidates.
-    fn acquisition(
+    /// The acquisition functions over a pool, given the front and the pending candidates: one for each
+    /// scale on which hypervolume is measured.
+    fn acquisitions(
         &self,
         parents: &[Ranked],
         told: &[usize],
         constraint: Option<&Feasibility>,
         pool: &[(Features, Keyed<S::Genome>)],
-    ) -> Acquisition {
+    ) -> Vec<Acquisition> {
         let (models, target) = (self.models(told), self.target_rung(told));
         // Results of smaller budgets cannot be compared with predictions for this one.
-        let told = told.iter().copied();
-        let told = told.filter(|&index| self.ladder.rung(index) >= target);
-        let outcomes: Vec<&[f64]> = told.map(|index| self.scores.row(index)).collect();
-        let ranges = Ranges::around(&outcomes);
-        let mut front = Vec::new();
-        if self.has_rungs() {
-            front.extend(outcomes.iter().flat_map(|row| ranges.scaled(row)));
+        let comparable = |index: &usize| self.ladder.rung(*index) >= target;
+        let outcomes: Vec<usize> = told.iter().copied().filter(comparable).collect();
+        let front = if self.has_rungs() {
+            self.non_dominated(&outcomes)
         } else {
-            for index in self.front_sample(parents) {
-                front.extend(ranges.scaled(self.scores.row(index)));
-            }
-        }
+            self.front_sample(parents)
+        };
+        let ranges = self.ranges(&outcomes, &front, target);
+        let rows = front.iter().map(|&index| self.scores.row(index).to_vec());
+        let mut front: Vec<Vec<f64>> = rows.collect();
         // Pending candidates are assumed to have their predicted outcomes.
         let all = (0..self.state.slots.len()).rev();
         for index in all
@@ -83,12 +87,41 @@ impl<S: Space> Search<S> {
         {
             let features = self.features_of(index, target);
             if constraint.is_none_or(|constraint| constraint.violation(&features) == 0.0) {
-                front.extend(ranges.scaled(&optimistic(&models, &features)));
+                front.push(optimistic(&models, &features));
             }
         }
-        let predicted =
-            |(features, _): &(Features, _)| ranges.scaled(&optimistic(&models, features));
-        Acquisition::new(front, pool.iter().map(predicted).collect())
+        let forecasts = pool
+            .iter()
+            .map(|(features, _)| optimistic(&models, features));
+        let forecasts: Vec<Vec<f64>> = forecasts.collect();
+        let on_scale = |ranges: &Ranges| Acquisition::new(ranges, &front, &forecasts);
+        ranges.iter().map(on_scale).collect()
+    }
+
+    /// The scales on which the gain of hypervolume is measured, given all outcomes and those on the front.
+    ///
+    /// The candidates of a search gather where it looks for gains. Ranges of what it has evaluated would
+    /// shrink to that region, and hide the gains everywhere else. So one scale is that of the first
+    /// candidates, which are random, and the other that of the front.
+    fn ranges(&self, outcomes: &[usize], front: &[usize], target: usize) -> Vec<Ranges> {
+        let rows = |indices: &[usize]| -> Vec<&[f64]> {
+            let rows = indices.iter().map(|&index| self.scores.row(index));
+            rows.collect()
+        };
+        let all = rows(outcomes);
+        if self.state.config.surrogate == Surrogate::Ridge {
+            return vec![Ranges::around(&all, &all)];
+        }
+        let initial = self.state.config.initial_candidates();
+        let first = (0..self.state.slots.len()).filter(|&index| {
+            let is_initial = self.ladder.ordinal(index) < initial;
+            is_initial && self.ladder.rung(index) >= target && self.is_success(index)
+        });
+        let first: Vec<usize> = first.collect();
+        let usual = if first.is_empty() { outcomes } else { &first };
+        let of_space = Ranges::around(&all, &rows(usual));
+        let of_front = Ranges::of_front(&rows(front), &of_space);
+        vec![of_space, of_front]
     }
 
     /// The newest candidates that satisfy `is_wanted`, ascending, at most [`MAX_HISTORY`].
@@ -149,6 +182,17 @@ impl<S: Space> Search<S> {
             cache.entry(index).or_insert_with(features);
         }
         self.feature_cache = cache;
+    }
+
+    /// Those of these candidates that no other one of them dominates.
+    fn non_dominated(&self, indices: &[usize]) -> Vec<usize> {
+        let rows = self.scores.rows_of(indices);
+        let ranks = ranks_of_rows(&rows, self.scores.objectives);
+        let ranked = indices.iter().zip(ranks);
+        ranked
+            .filter(|(_, rank)| *rank == 0)
+            .map(|(index, _)| *index)
+            .collect()
     }
 
     /// One candidate for each point of the front. Of a front with more than [`MAX_FRONT`] points, an

@@ -2,29 +2,32 @@
 //! 25, 50, 100, 200 and 400 evaluations.
 //!
 //! cargo run --release -p naschain-nsga --example tables -- TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2]
-//!     [--pending 1] [--failures 0] [--single] [--threads 2]
+//!     [--pending 1] [--failures 0] [--noise 0] [--objectives N] [--threads 2]
 //!
 //! The layout of a table is described in `table.rs`. `--pending` is the number of evaluations in flight;
 //! more than one is the steady-state pace. `--failures` is the share of evaluations, in percent, that
-//! fail. With `--single` only the first objective is searched, and the evaluations until its best value
-//! is found are printed.
+//! fail. `--noise` is the standard deviation of the noise of all objectives that have to be evaluated, in
+//! percent of the objective's interquartile range; what counts then are the true values of the designs
+//! that seem to be the best. `--objectives` is the number of objectives, the table's first ones, by default
+//! all. With one, the evaluations until its best value is found are printed.
 
 mod column;
 mod table;
+mod trials;
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use naschain_core::{Purpose, Stream};
 use naschain_nsga::{Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, Surrogate};
 use table::Table;
+use trials::{Trial, Trials, chosen};
 
 const EVALUATIONS: [usize; 5] = [25, 50, 100, 200, 400];
 
-/// The rows that a search finds, in the order of their evaluation; those of failures are infinite.
-type Found = Vec<Vec<f64>>;
+/// What a search evaluates, in its order.
+type Found = Vec<Trial>;
 
 struct Options {
     tables: Vec<String>,
@@ -32,11 +35,13 @@ struct Options {
     mode: (Mode, Surrogate),
     pending: usize,
     failures: u64,
-    single: bool,
+    /// In percent of the interquartile range.
+    noise: u64,
+    objectives: usize,
     threads: usize,
 }
 
-const USAGE: &str = "usage: tables TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2] [--pending 1] [--failures 0] [--single] [--threads 2]";
+const USAGE: &str = "usage: tables TABLE... [--seeds 31] [--mode ensemble|ridge|nsga2] [--pending 1] [--failures 0] [--noise 0] [--objectives N] [--threads 2]";
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -45,7 +50,8 @@ fn options() -> Result<Options, Box<dyn Error>> {
         mode: (Mode::Surrogate, Surrogate::Ensemble),
         pending: 1,
         failures: 0,
-        single: false,
+        noise: 0,
+        objectives: usize::MAX,
         threads: 2,
     };
     let mut arguments = std::env::args().skip(1);
@@ -61,8 +67,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--seeds" => options.seeds = number(1)?,
             "--pending" => options.pending = number(1)? as usize,
             "--failures" => options.failures = number(0)?,
+            "--noise" => options.noise = number(0)?,
             "--threads" => options.threads = number(1)? as usize,
-            "--single" => options.single = true,
+            "--objectives" => options.objectives = number(1)? as usize,
             "--mode" => {
                 options.mode = match arguments.next().unwrap_or_default().as_str() {
                     "ensemble" => (Mode::Surrogate, Surrogate::Ensemble),
@@ -90,13 +97,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
 
 fn search(table: &Table, options: &Options, seed: u64) -> Result<Found, Box<dyn Error>> {
     let objectives = table.objectives().iter().map(Objective::minimize);
-    let count = if options.single {
-        1
-    } else {
-        table.objectives().len()
-    };
-    let objectives: Vec<Objective> = objectives.take(count).collect();
-    let mut config = SearchConfig::new(table.genome_len(), objectives);
+    let mut config = SearchConfig::new(table.genome_len(), objectives.collect());
     config.seed = seed;
     (config.mode, config.surrogate) = options.mode;
     config.evaluations = Some(EVALUATIONS[4]);
@@ -104,7 +105,7 @@ fn search(table: &Table, options: &Options, seed: u64) -> Result<Found, Box<dyn 
         config.pace = Pace::SteadyState;
     }
     let mut search = Search::in_space(config, table)?;
-    let mut failures = Stream::new(seed, Purpose::Simulation, 1, 0);
+    let mut trials = Trials::new(table, seed, options.failures, options.noise);
     let (mut found, mut pending) = (Vec::new(), VecDeque::new());
     while !search.is_finished() {
         while pending.len() < options.pending
@@ -113,15 +114,13 @@ fn search(table: &Table, options: &Options, seed: u64) -> Result<Found, Box<dyn 
             pending.push_back(candidate);
         }
         let candidate = pending.pop_front().ok_or("the search asks nothing")?;
-        let row = table.row(&candidate.genome);
-        let failed = failures.below(100) < options.failures;
-        let outcome = match row {
-            Some(row) if !failed => Outcome::objectives(row[..count].to_vec()),
-            _ => Outcome::Failed("not in the table".to_owned()),
+        let trial = trials.evaluate(&candidate.genome);
+        let outcome = match &trial.told {
+            Some(told) => Outcome::objectives(told.iter().copied()),
+            None => Outcome::Failed("failed, or not in the table".to_owned()),
         };
-        let found_row = row.filter(|_| !failed).map(<[f64]>::to_vec);
-        found.push(found_row.unwrap_or_else(|| vec![f64::INFINITY; table.objectives().len()]));
         search.tell(candidate.id, outcome)?;
+        found.push(trial);
     }
     Ok(found)
 }
@@ -168,14 +167,16 @@ fn quantiles(values: impl Iterator<Item = f64>, larger_is_better: bool) -> (f64,
 fn print_single(path: &str, table: &Table, all: &[Found]) {
     let best = table.best();
     let needed = all.iter().map(|found| {
-        let at = found.iter().position(|row| row[0] <= best);
+        let is_best = |trial: &Trial| trial.told.is_some() && trial.truth[0] <= best;
+        let at = found.iter().position(is_best);
         at.map_or(f64::INFINITY, |at| (at + 1) as f64)
     });
     let (median, worse) = quantiles(needed, false);
     print!("{path:<24} best after {median:>4} ({worse:>4}); regret");
     for count in EVALUATIONS {
         let regrets = all.iter().map(|found| {
-            let values = found.iter().take(count).map(|row| row[0]);
+            let rows = chosen(&found[..count.min(found.len())]);
+            let values = rows.iter().map(|row| row[0]);
             values.fold(f64::INFINITY, f64::min) - best
         });
         let (median, worse) = quantiles(regrets, false);
@@ -190,7 +191,8 @@ fn print_shares(path: &str, table: &Table, all: &[Found]) -> Result<(), naschain
         print!("{path:<24} {name}");
         for count in EVALUATIONS {
             let share = |found: &Found| {
-                let volume = table.volume(found.iter().take(count), &scale)?;
+                let rows = chosen(&found[..count.min(found.len())]);
+                let volume = table.volume(rows.into_iter(), &scale)?;
                 Ok::<f64, naschain_nsga::Error>(volume / whole)
             };
             let shares: Vec<f64> = all.iter().map(share).collect::<Result<_, _>>()?;
@@ -206,9 +208,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
     for path in &options.tables {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-        let table = Table::parse(&text).map_err(|error| format!("{path}: {error}"))?;
+        let table =
+            Table::parse(&text, options.objectives).map_err(|error| format!("{path}: {error}"))?;
         let all = all_seeds(&options, &table)?;
-        if options.single {
+        if table.objectives().len() == 1 {
             print_single(path, &table, &all);
         } else {
             print_shares(path, &table, &all)?;

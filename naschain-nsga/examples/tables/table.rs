@@ -37,7 +37,8 @@ pub(crate) struct Table {
 pub(crate) type Scale = Vec<(f64, f64)>;
 
 impl Table {
-    pub(crate) fn parse(text: &str) -> Result<Self, Box<dyn Error>> {
+    /// Reads a table with at most this number of objectives, the first ones.
+    pub(crate) fn parse(text: &str, objectives: usize) -> Result<Self, Box<dyn Error>> {
         let mut lines = text.lines();
         let (mut columns, mut names, mut is_known) = (Vec::new(), Vec::new(), Vec::new());
         for name in lines.next().unwrap_or_default().split(',') {
@@ -67,10 +68,13 @@ impl Table {
             let genes = genes.iter().zip(&columns);
             let genes = genes.map(|(cell, column)| Ok(column.value(number(cell, line)?)));
             let design = Design::new(&variables, genes.collect::<Result<_, String>>()?)?;
-            let values = values.iter().map(|cell| number(cell, line));
+            let values = values.iter().take(objectives);
+            let values = values.map(|cell| number(cell, line));
             rows.insert(design, values.collect::<Result<Vec<f64>, String>>()?);
         }
-        let front = front(rows.values());
+        names.truncate(objectives);
+        is_known.truncate(objectives);
+        let front = non_dominated(rows.values().cloned(), Vec::clone);
         if front.is_empty() {
             return Err("the table has no rows".into());
         }
@@ -114,8 +118,20 @@ impl Table {
         ranges(self.front.iter(), self.names.len())
     }
 
-    /// The hypervolume of some rows on a scale, with its worst point as the reference point. Rows of
-    /// failures do not count.
+    /// The interquartile range of each objective that has to be evaluated; 0 for the others.
+    pub(crate) fn spreads(&self) -> Vec<f64> {
+        let spread = |at: usize| {
+            let mut column: Vec<f64> = self.rows.values().map(|row| row[at]).collect();
+            column.sort_by(f64::total_cmp);
+            column[(column.len() - 1) * 3 / 4] - column[(column.len() - 1) / 4]
+        };
+        let objectives = self.is_known.iter().enumerate();
+        objectives
+            .map(|(at, is_known)| if *is_known { 0.0 } else { spread(at) })
+            .collect()
+    }
+
+    /// The hypervolume of some rows on a scale, with its worst point as the reference point.
     pub(crate) fn volume<'a>(
         &self,
         rows: impl Iterator<Item = &'a Vec<f64>>,
@@ -125,7 +141,6 @@ impl Table {
             let cells = row.iter().zip(scale);
             cells.map(|(value, (low, high))| (value - low) / (high - low))
         };
-        let rows = rows.filter(|row| row[0].is_finite());
         let points: Vec<f64> = rows.flat_map(scaled).collect();
         hypervolume(&points, &vec![1.0; self.names.len()])
     }
@@ -145,18 +160,21 @@ fn ranges<'a>(rows: impl Iterator<Item = &'a Vec<f64>> + Clone, width: usize) ->
     (0..width).map(range).collect()
 }
 
-/// The rows that no other row dominates.
-fn front<'a>(rows: impl Iterator<Item = &'a Vec<f64>>) -> Vec<Vec<f64>> {
-    let mut sorted: Vec<&Vec<f64>> = rows.collect();
-    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-    let mut front: Vec<Vec<f64>> = Vec::new();
-    for row in sorted {
-        let is_better = |other: &Vec<f64>| other.iter().zip(row).all(|(a, b)| a <= b);
+/// The items whose values no other item's dominate; of several with equal values, the first.
+pub(crate) fn non_dominated<T>(
+    items: impl Iterator<Item = T>,
+    values: impl Fn(&T) -> Vec<f64>,
+) -> Vec<T> {
+    let mut sorted: Vec<(Vec<f64>, T)> = items.map(|item| (values(&item), item)).collect();
+    sorted.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
+    let mut front: Vec<(Vec<f64>, T)> = Vec::new();
+    for (row, item) in sorted {
+        let is_better = |other: &(Vec<f64>, T)| other.0.iter().zip(&row).all(|(a, b)| a <= b);
         if !front.iter().any(is_better) {
-            front.push(row.clone());
+            front.push((row, item));
         }
     }
-    front
+    front.into_iter().map(|(_, item)| item).collect()
 }
 
 impl Space for &Table {

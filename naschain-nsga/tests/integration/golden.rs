@@ -206,8 +206,8 @@ fn histories_of_real_variables() {
         (
             ENSEMBLE,
             (
-                0x833e_5083_2bab_e75d,
-                "3fea982eec15b126 3fae00fe534b6e11 3fdfb6cbc45b20dc 3f5a9f4582e68cb7",
+                0x3d86_18b0_46be_e23e,
+                "3fe7d706679df62c 3f5a3d70dc8f5f60 3fdf5847cd702198 3f077f6fc0b08000",
             ),
         ),
     ] {
@@ -222,7 +222,7 @@ fn histories_in_steady_state() {
     for (mode, expected) in [
         (NSGA2, (0xdd4a_b9b0_8b78_e90a, "0000001000000110")),
         (RIDGE, (0xb2ea_b0bc_d92e_e451, "1100111010111111")),
-        (ENSEMBLE, (0xdd8c_a785_1408_e26e, "1111100111111111")),
+        (ENSEMBLE, (0x3e29_b28d_42ca_ac00, "0010111111111111")),
     ] {
         let mut config = config(mode);
         config.pace = Pace::SteadyState;
@@ -238,7 +238,7 @@ fn histories_beyond_four_hundred_candidates() {
     for (mode, expected) in [
         (NSGA2, (0x9e85_a581_7e74_3c80, "0111111111111111")),
         (RIDGE, (0xd61a_a0b0_b910_1fc2, "1110011011000011")),
-        (ENSEMBLE, (0x6180_4d12_6b05_d028, "1001110111000011")),
+        (ENSEMBLE, (0xcaf4_b793_d272_a004, "0001101101111111")),
     ] {
         let mut config = config(mode);
         config.generations = 28;
