@@ -4,10 +4,12 @@
 //!
 //! cargo run --release -p naschain-nsga --example rungs -- FILE [--seeds 31] [--order 1] [--genomes 200]
 //!     [--full-genomes 200] [--mode surrogate|nsga2] [--pace generational|steady-state] [--each]
+//!     [--scores CSV]
 //!
 //! `--order` is the data order (1 to 3) whose curves are used, `--genomes` and `--full-genomes` the
 //! numbers of networks of the two searches. The layout of the file is described in
-//! `benches/examples/curves.rs`, the program that makes it.
+//! `benches/examples/curves.rs`, the program that makes it. `--scores` names lines of a canonical genome
+//! and numbers, such as `benches/peers/zero_cost.py` writes, which the surrogate gets as features.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
@@ -36,6 +38,8 @@ struct Network {
 pub(crate) struct CurveTable {
     macro_space: MacroSpace,
     networks: BTreeMap<Genome, Network>,
+    /// Further features of the canonical genomes; empty if there are none.
+    scores: BTreeMap<Genome, Vec<f64>>,
 }
 
 impl Space for CurveTable {
@@ -48,6 +52,11 @@ impl Space for CurveTable {
     fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
         let network = &self.networks[&Space::canonical(self, genome)];
         vec![None, Some(network.params), Some(network.flops)]
+    }
+
+    fn features(&self, genome: &Genome) -> Vec<f64> {
+        let scores = self.scores.get(&Space::canonical(self, genome));
+        scores.cloned().unwrap_or_default()
     }
 
     fn graphs(&self, genome: &Genome) -> Vec<OperationGraph> {
@@ -96,7 +105,22 @@ impl CurveTable {
         Ok(CurveTable {
             macro_space,
             networks,
+            scores: BTreeMap::new(),
         })
+    }
+
+    fn read_scores(&mut self, csv: &str) -> Result<(), Box<dyn Error>> {
+        for line in csv.lines() {
+            let mut cells = line.split(',');
+            let genome = cells.next().unwrap_or_default().parse()?;
+            let scores = cells.map(str::parse).collect::<Result<_, _>>()?;
+            self.scores.insert(genome, scores);
+        }
+        let lacks = |genome: &&Genome| !self.scores.contains_key(*genome);
+        match self.networks.keys().find(lacks) {
+            Some(genome) => Err(format!("no scores of {genome}").into()),
+            None => Ok(()),
+        }
     }
 
     fn row(&self, genome: &Genome, epochs: u32) -> [f64; 3] {
@@ -164,10 +188,11 @@ pub(crate) struct Arguments {
     pub(crate) mode: Mode,
     pub(crate) pace: Pace,
     pub(crate) each: bool,
+    pub(crate) scores: Option<String>,
 }
 
 const USAGE: &str = "usage: rungs FILE [--seeds 31] [--order 1] [--genomes 200] [--full-genomes 200] \
-                     [--mode surrogate|nsga2] [--pace generational|steady-state] [--each]";
+                     [--mode surrogate|nsga2] [--pace generational|steady-state] [--each] [--scores CSV]";
 
 impl Default for Arguments {
     fn default() -> Self {
@@ -180,6 +205,7 @@ impl Default for Arguments {
             mode: Mode::Surrogate,
             pace: Pace::Generational,
             each: false,
+            scores: None,
         }
     }
 }
@@ -215,6 +241,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
                 }
             }
             "--each" => found.each = true,
+            "--scores" => found.scores = Some(value()),
             path if found.path.is_empty() && !path.starts_with('-') => found.path = path.to_owned(),
             other => return Err(format!("unknown argument {other:?}; {USAGE}").into()),
         }
@@ -265,7 +292,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = &arguments.path;
     let file = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
     let table = CurveTable::parse(&file, arguments.order);
-    let table = table.map_err(|error| format!("{path}: {error}"))?;
+    let mut table = table.map_err(|error| format!("{path}: {error}"))?;
+    if let Some(scores) = &arguments.scores {
+        let csv = std::fs::read_to_string(scores).map_err(|error| format!("{scores}: {error}"))?;
+        let read = table.read_scores(&csv);
+        read.map_err(|error| format!("{scores}: {error}"))?;
+    }
     let runs = compare(table, &arguments)?;
     println!("{:>2} seeds {:>26}  median  greatest", runs.len(), "least");
     let names = [
