@@ -8,6 +8,11 @@ from collections import deque
 POPULATION = 20
 
 
+def worst(table):
+    """What peers that cannot be told of a failure are told: the worst values of the table."""
+    return tuple(max(column) for column in zip(*table.rows.values()))
+
+
 class Random:
     def __init__(self, table, seed, _options):
         self.table, self.generator = table, random.Random(seed)
@@ -57,11 +62,11 @@ class Local:
 
 
 class Optuna:
-    def __init__(self, sampler, table):
+    def __init__(self, sampler, table, of_failure=None):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.table = table
+        self.table, self.of_failure = table, of_failure
         self.study = optuna.create_study(directions=["minimize"] * table.width, sampler=sampler)
 
     def ask(self):
@@ -78,6 +83,7 @@ class Optuna:
     def tell(self, trial, _design, row):
         import optuna
 
+        row = row or self.of_failure
         if row is None:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
@@ -103,12 +109,13 @@ def gaussian(table, seed, _options):
     import torch
 
     torch.set_num_threads(1)
-    return Optuna(optuna.samplers.GPSampler(seed=seed, deterministic_objective=False), table)
+    # It would propose a design that failed again and again.
+    sampler = optuna.samplers.GPSampler(seed=seed, deterministic_objective=False)
+    return Optuna(sampler, table, worst(table))
 
 
 class Pymoo:
-    """NSGA-II, generation by generation: the next one begins when all outcomes are told. A failure counts
-    as the worst values of the table."""
+    """NSGA-II, generation by generation: the next one begins when all outcomes are told."""
 
     def __init__(self, table, seed, _options):
         from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -126,7 +133,7 @@ class Pymoo:
             else Integer(bounds=(0, size - 1))
             for at, (kind, size) in enumerate(zip(table.kinds, table.sizes))
         }
-        self.worst = [max(column) for column in zip(*table.rows.values())]
+        self.worst = worst(table)
         self.problem = Problem(vars=variables, n_obj=table.width)
         self.algorithm = NSGA2(
             pop_size=POPULATION,
@@ -151,7 +158,7 @@ class Pymoo:
         from pymoo.core.evaluator import Evaluator
         from pymoo.problems.static import StaticProblem
 
-        self.told[at] = row if row is not None else self.worst
+        self.told[at] = row or self.worst
         if len(self.told) == len(self.generation):
             rows = np.array([self.told[at] for at in range(len(self.told))])
             Evaluator().eval(StaticProblem(self.problem, F=rows), self.generation)
@@ -178,6 +185,7 @@ class Smac:
             else:
                 space.add(Categorical(f"x{at}", list(range(size))))
         self.names = [f"objective {at}" for at in range(table.width)]
+        self.worst = worst(table)
         self.folder = tempfile.TemporaryDirectory()
         scenario = Scenario(
             space,
@@ -202,14 +210,9 @@ class Smac:
 
     def tell(self, trial, _design, row):
         from smac.runhistory.dataclasses import TrialValue
-        from smac.runhistory.enumerations import StatusType
 
-        if row is None:
-            cost = [float("inf")] * len(self.names)
-            value = TrialValue(cost=cost if len(cost) > 1 else cost[0], status=StatusType.CRASHED)
-        else:
-            value = TrialValue(cost=list(row) if len(row) > 1 else row[0])
-        self.facade.tell(trial, value)
+        row = row or self.worst
+        self.facade.tell(trial, TrialValue(cost=list(row) if len(row) > 1 else row[0]))
 
 
 PEERS = {

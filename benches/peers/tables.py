@@ -93,7 +93,7 @@ def run(arguments):
     trials = Trials(table, options, seed)
     peer = PEERS[peer](table, seed, options)
     pending = deque()
-    for _ in range(20 * COUNTS[-1]):
+    for _ in range(10 * options.evaluations):
         while len(pending) < options.pending and (proposal := peer.ask()) is not None:
             pending.append(proposal)
         if not pending:
