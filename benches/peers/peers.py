@@ -1,6 +1,7 @@
 """The peers of tables.py. Each proposes designs with `ask`, which returns a handle and a design, or None
 if it waits for outcomes, and is given each outcome with `tell`: objectives to minimise, or None for a
-failure."""
+failure. Optuna's TPE and NSGA-II are told of failures as such, local search ignores them, and to the
+others they are the worst values so far. SMAC3 learns anew after every eighth design, as is its default."""
 
 import random
 from collections import deque
@@ -8,9 +9,17 @@ from collections import deque
 POPULATION = 20
 
 
-def worst(table):
-    """What peers that cannot be told of a failure are told: the worst values of the table."""
-    return tuple(max(column) for column in zip(*table.rows.values()))
+class Worst:
+    """The worst values of each objective so far, for peers that cannot be told of a failure."""
+
+    def __init__(self):
+        self.row = None
+
+    def told(self, row):
+        """The row, or the worst values in place of a failure; None if there are none yet."""
+        if row is not None:
+            self.row = row if self.row is None else tuple(map(max, self.row, row))
+        return row or self.row
 
 
 class Random:
@@ -45,9 +54,9 @@ class Local:
                 return None, self.table.random(self.generator)
             self.centre = self.generator.choice(open_designs)
             self.expanded.add(self.centre)
-            around = [one for one in self.table.neighbours(self.centre) if one not in self.known]
+            around = list(self.table.neighbours(self.centre))
             self.generator.shuffle(around)
-            self.around, is_beaten = deque(around), False
+            self.around, is_beaten = deque(one for one in around if one not in self.known), False
         design = self.around.popleft()
         self.known.add(design)
         return None, design
@@ -62,11 +71,11 @@ class Local:
 
 
 class Optuna:
-    def __init__(self, sampler, table, of_failure=None):
+    def __init__(self, sampler, table, worst=None):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.table, self.of_failure = table, of_failure
+        self.table, self.worst = table, worst
         self.study = optuna.create_study(directions=["minimize"] * table.width, sampler=sampler)
 
     def ask(self):
@@ -83,7 +92,7 @@ class Optuna:
     def tell(self, trial, _design, row):
         import optuna
 
-        row = row or self.of_failure
+        row = self.worst.told(row) if self.worst else row
         if row is None:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
@@ -111,7 +120,7 @@ def gaussian(table, seed, _options):
     torch.set_num_threads(1)
     # It would propose a design that failed again and again.
     sampler = optuna.samplers.GPSampler(seed=seed, deterministic_objective=False)
-    return Optuna(sampler, table, worst(table))
+    return Optuna(sampler, table, Worst())
 
 
 class Pymoo:
@@ -133,7 +142,7 @@ class Pymoo:
             else Integer(bounds=(0, size - 1))
             for at, (kind, size) in enumerate(zip(table.kinds, table.sizes))
         }
-        self.worst = worst(table)
+        self.worst = Worst()
         self.problem = Problem(vars=variables, n_obj=table.width)
         self.algorithm = NSGA2(
             pop_size=POPULATION,
@@ -158,9 +167,10 @@ class Pymoo:
         from pymoo.core.evaluator import Evaluator
         from pymoo.problems.static import StaticProblem
 
-        self.told[at] = row or self.worst
+        self.told[at] = row
+        self.worst.told(row)
         if len(self.told) == len(self.generation):
-            rows = np.array([self.told[at] for at in range(len(self.told))])
+            rows = np.array([self.told[at] or self.worst.row for at in range(len(self.told))])
             Evaluator().eval(StaticProblem(self.problem, F=rows), self.generation)
             self.algorithm.tell(infills=self.generation)
             self.generation = None
@@ -176,6 +186,7 @@ class Smac:
         from ConfigSpace import Categorical, ConfigurationSpace, Integer
         from smac import HyperparameterOptimizationFacade as Facade
         from smac import Scenario
+        from smac.multi_objective.parego import ParEGO
 
         logging.disable(logging.WARNING)
         space = ConfigurationSpace(seed=seed)
@@ -185,7 +196,7 @@ class Smac:
             else:
                 space.add(Categorical(f"x{at}", list(range(size))))
         self.names = [f"objective {at}" for at in range(table.width)]
-        self.worst = worst(table)
+        self.worst = Worst()
         self.folder = tempfile.TemporaryDirectory()
         scenario = Scenario(
             space,
@@ -201,7 +212,7 @@ class Smac:
             "overwrite": True,
         }
         if table.width > 1:
-            parts["multi_objective_algorithm"] = Facade.get_multi_objective_algorithm(scenario)
+            parts["multi_objective_algorithm"] = ParEGO(scenario)
         self.facade = Facade(scenario, lambda config, seed: 0.0, **parts)
 
     def ask(self):
@@ -211,8 +222,10 @@ class Smac:
     def tell(self, trial, _design, row):
         from smac.runhistory.dataclasses import TrialValue
 
-        row = row or self.worst
-        self.facade.tell(trial, TrialValue(cost=list(row) if len(row) > 1 else row[0]))
+        row = self.worst.told(row)
+        if row is not None:
+            value = TrialValue(cost=list(row) if len(row) > 1 else row[0])
+            self.facade.tell(trial, value, save=False)
 
 
 PEERS = {

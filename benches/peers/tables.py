@@ -2,22 +2,16 @@
 
     cargo run --release -p naschain-nsga --example tables -- TABLE...
 
-which describes the layout of a table in naschain-nsga/examples/tables/table.rs, has the same options and
-prints the same columns: the share of the table's hypervolume after 25, 50, 100, 200 and 400 distinct
+which describes the layout of a table in naschain-nsga/examples/tables/table.rs, and its options --pending,
+--failures, --noise and --objectives. Prints the same columns: the share of the table's hypervolume after 25, 50, 100, 200 and 400 distinct
 designs, median (and worse quartile), with objectives scaled to the ranges of the table and of its front.
 
     venv/bin/python benches/peers/tables.py TABLE... [--peers tpe,nsga2,gp,smac,pymoo,local,random]
         [--seeds 31] [--evaluations 400] [--pending 1] [--failures 0] [--noise 0] [--objectives N]
 
---pending is the number of evaluations in flight, --failures the share of evaluations, in percent, that
-fail. --noise is the standard deviation of the noise of all objectives that have to be evaluated, in
-percent of the objective's interquartile range; what counts then are the true values of the designs that
-seem to be the best. --objectives is the number of objectives, the table's first ones, by default all. With
-one, the evaluations until its best value is found are printed.
-
 All peers are told which variables are categories and which are integers; they do not know the objectives
 that are known without an evaluation. A design that a peer proposes again costs it nothing: only distinct
-designs are counted.
+designs are counted, but a run ends after ten times as many proposals as --evaluations.
 """
 
 import argparse
@@ -94,13 +88,13 @@ def run(arguments):
     peer = PEERS[peer](table, seed, options)
     pending = deque()
     for _ in range(10 * options.evaluations):
+        if len(trials.order) == options.evaluations:
+            break
         while len(pending) < options.pending and (proposal := peer.ask()) is not None:
             pending.append(proposal)
         if not pending:
             break
         handle, design = pending.popleft()
-        if design not in trials.told and len(trials.order) == options.evaluations:
-            break
         peer.tell(handle, design, trials.evaluate(design))
     return trials.order
 
@@ -168,13 +162,13 @@ def print_shares(path, peer, table, runs, counts):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tables", nargs="+")
-    parser.add_argument("--peers", default="tpe,nsga2,pymoo,local,random")
+    parser.add_argument("--peers", default="tpe,nsga2,gp,smac,pymoo,local,random")
     parser.add_argument("--seeds", type=int, default=31)
     parser.add_argument("--evaluations", type=int, default=COUNTS[-1])
     parser.add_argument("--pending", type=int, default=1)
     parser.add_argument("--failures", type=float, default=0, metavar="PERCENT")
     parser.add_argument("--noise", type=float, default=0, metavar="PERCENT")
-    parser.add_argument("--objectives", type=int)
+    parser.add_argument("--objectives", type=int, choices=range(1, 100), metavar="N")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     counts = [count for count in COUNTS if count <= options.evaluations]

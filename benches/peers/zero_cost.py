@@ -6,7 +6,7 @@ such scores would help a search.
 
 Run it in the root of the repository, with the packages of python/requirements.txt. Two scores, both from
 random weights: NASWOT (Mellor et al., ICML 2021), the logarithm of the determinant of the kernel of the
-ReLU's codes of 64 training images; and SynFlow (Tanaka et al., NeurIPS 2020), the logarithm of the sum of
+ReLU's codes of 64 images; and SynFlow (Tanaka et al., NeurIPS 2020), the logarithm of the sum of
 each weight's absolute value times its gradient, for an image of ones. Prints Spearman's rank correlation
 of each score with the accuracy after 9 epochs (mean of three data orders), alone and given parameters and
 FLOPs: of what remains of both ranks after a linear regression on the ranks of the costs.
@@ -117,8 +117,8 @@ def main():
         descriptions = list(pool.map(lambda row: description(genomaster, row[0]), rows))
     scores = []
     for one in descriptions:
-        network = initialised(one)
-        scores.append((naswot(network, images), synflow(network)))
+        # Each with a new network: a pass in training mode changes the statistics of batch norm.
+        scores.append((naswot(initialised(one), images), synflow(initialised(one))))
     with open(path, "w") as file:
         for (genome, *_), values in zip(rows, scores):
             file.write(",".join([genome, *(f"{value:.6f}" for value in values)]) + "\n")

@@ -8,8 +8,8 @@
 //!
 //! `--order` is the data order (1 to 3) whose curves are used, `--genomes` and `--full-genomes` the
 //! numbers of networks of the two searches. The layout of the file is described in
-//! `benches/examples/curves.rs`, the program that makes it. `--scores` names lines of a canonical genome
-//! and numbers, such as `benches/peers/zero_cost.py` writes, which the surrogate gets as features.
+//! `benches/examples/curves.rs`, the program that makes it. `--scores` is a file with lines of a canonical
+//! genome and numbers, such as `benches/peers/zero_cost.py` writes, which the surrogate gets as features.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;

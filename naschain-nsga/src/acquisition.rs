@@ -6,24 +6,24 @@ use crate::hypervolume::volume_of_rows;
 /// outcome to the median: a row that is bad in one objective may be worth it for another.
 pub(crate) const MAX_SCALED: f64 = 3.0;
 
-/// Scales each objective so that the best outcome is 0 and the worst is 1.
+/// Scales each objective so that the best value of its range is 0 and the worst is 1.
 pub(crate) struct Ranges {
     /// The best value of each objective, and the length of its range.
     sides: Vec<(f64, f64)>,
 }
 
 impl Ranges {
-    /// The ranges of these rows, of which there is at least one, up to [`MAX_SCALED`] times the distance
-    /// from the best to the median of `usual`: outcomes far worse than most are left out, since the others
-    /// would look equal next to them.
+    /// The ranges of these rows, up to [`MAX_SCALED`] times the distance from the best to the median of
+    /// `usual`: outcomes far worse than most are left out, since the others would look equal next to them.
+    /// There is at least one row of each.
     pub(crate) fn around(rows: &[&[f64]], usual: &[&[f64]]) -> Self {
         let side = |at: usize| {
             let (best, worst) = extremes(rows, at);
             let mut sorted: Vec<f64> = usual.iter().map(|row| row[at]).collect();
             sorted.sort_by(f64::total_cmp);
-            let median = sorted.get(sorted.len() / 2).copied().unwrap_or(best);
-            let (range, usual) = (worst - best, MAX_SCALED * (median - best));
-            (best, if usual > 0.0 { range.min(usual) } else { range })
+            let median = sorted[sorted.len() / 2];
+            let (range, limit) = (worst - best, MAX_SCALED * (median - best));
+            (best, if limit > 0.0 { range.min(limit) } else { range })
         };
         let width = rows.first().map_or(0, |row| row.len());
         Ranges {
@@ -62,9 +62,11 @@ impl Ranges {
 
 /// The best and the worst value of an objective.
 fn extremes(rows: &[&[f64]], at: usize) -> (f64, f64) {
-    let column = rows.iter().map(|row| row[at]);
-    let best = column.clone().fold(f64::INFINITY, f64::min);
-    (best, column.fold(f64::NEG_INFINITY, f64::max))
+    // By total order, in which the two zeros differ: the result has the same bits on every machine.
+    let column = || rows.iter().map(|row| row[at]);
+    let best = column().min_by(f64::total_cmp).unwrap_or(f64::INFINITY);
+    let worst = column().max_by(f64::total_cmp).unwrap_or(f64::NEG_INFINITY);
+    (best, worst)
 }
 
 /// A front and the rows to choose from, all scaled.

@@ -49,9 +49,9 @@ impl<S: Space> Search<S> {
         }
         let mut acquisitions = self.acquisitions(parents, &told, constraint.as_ref(), &pool);
         while self.state.slots.len() < until && !pool.is_empty() {
-            // Two by one scale, four by the other, and so on: none has all candidates of a wave.
-            let made = self.genomes_made();
-            let place = acquisitions[(made / 2 + made / 4) % acquisitions.len()].best();
+            // The scale changes after four candidates, in the middle of each wave of four.
+            let turn = (self.genomes_made() + 2) / 4;
+            let place = acquisitions[turn % acquisitions.len()].best();
             acquisitions.iter_mut().for_each(|each| each.take(place));
             let (_, one) = pool.swap_remove(place);
             self.add_keyed(one);
@@ -72,7 +72,7 @@ impl<S: Space> Search<S> {
         let comparable = |index: &usize| self.ladder.rung(*index) >= target;
         let outcomes: Vec<usize> = told.iter().copied().filter(comparable).collect();
         let front = if self.has_rungs() {
-            self.non_dominated(&outcomes)
+            outcomes.clone()
         } else {
             self.front_sample(parents)
         };
@@ -98,30 +98,48 @@ impl<S: Space> Search<S> {
         ranges.iter().map(on_scale).collect()
     }
 
-    /// The scales on which the gain of hypervolume is measured, given all outcomes and those on the front.
+    /// The scales on which the gain of hypervolume is measured, given all outcomes and those that the gain
+    /// is relative to.
     ///
     /// The candidates of a search gather where it looks for gains. Ranges of what it has evaluated would
-    /// shrink to that region, and hide the gains everywhere else. So one scale is that of the first
-    /// candidates, which are random, and the other that of the front.
+    /// shrink to that region, and hide the gains everywhere else. So one scale is limited by what is usual
+    /// among the first candidates, which are random unless some were given, and the other is that of the
+    /// front. [`Surrogate::Ridge`] has one scale, limited by what is usual among all outcomes.
     fn ranges(&self, outcomes: &[usize], front: &[usize], target: usize) -> Vec<Ranges> {
         let rows = |indices: &[usize]| -> Vec<&[f64]> {
             let rows = indices.iter().map(|&index| self.scores.row(index));
             rows.collect()
         };
-        let all = rows(outcomes);
         if self.state.config.surrogate == Surrogate::Ridge {
+            let all = rows(outcomes);
             return vec![Ranges::around(&all, &all)];
         }
-        let initial = self.state.config.initial_candidates();
-        let first = (0..self.state.slots.len()).filter(|&index| {
-            let is_initial = self.ladder.ordinal(index) < initial;
-            is_initial && self.ladder.rung(index) >= target && self.is_success(index)
-        });
-        let first: Vec<usize> = first.collect();
-        let usual = if first.is_empty() { outcomes } else { &first };
-        let of_space = Ranges::around(&all, &rows(usual));
-        let of_front = Ranges::of_front(&rows(front), &of_space);
+        let front: Vec<usize> = self.non_dominated(front);
+        let first = self.first_outcomes(target);
+        // A few of them, where the others failed or went no further, are not usual.
+        let usual = if first.len() < ENOUGH_RESULTS {
+            outcomes
+        } else {
+            &first
+        };
+        let all = [outcomes, &first, &front].concat();
+        let of_space = Ranges::around(&rows(&all), &rows(usual));
+        if self.scores.objectives == 1 {
+            return vec![of_space];
+        }
+        let of_front = Ranges::of_front(&rows(&front), &of_space);
         vec![of_space, of_front]
+    }
+
+    /// The candidates by which the first genomes of the search have reached this rung, without failures.
+    fn first_outcomes(&self, target: usize) -> Vec<usize> {
+        let initial = self.state.config.initial_candidates();
+        let reached = |first: usize| {
+            let mut steps = std::iter::successors(Some(first), |&one| self.ladder.next(one));
+            steps.find(|&one| self.ladder.rung(one) >= target)
+        };
+        let first = (0..initial.min(self.state.slots.len())).filter_map(reached);
+        first.filter(|&index| self.is_success(index)).collect()
     }
 
     /// The newest candidates that satisfy `is_wanted`, ascending, at most [`MAX_HISTORY`].
@@ -184,9 +202,14 @@ impl<S: Space> Search<S> {
         self.feature_cache = cache;
     }
 
-    /// Those of these candidates that no other one of them dominates.
+    /// Those of these candidates that have finite objectives and that no other one of them dominates.
     fn non_dominated(&self, indices: &[usize]) -> Vec<usize> {
-        let rows = self.scores.rows_of(indices);
+        let finite = indices
+            .iter()
+            .copied()
+            .filter(|&index| self.is_success(index));
+        let indices: Vec<usize> = finite.collect();
+        let rows = self.scores.rows_of(&indices);
         let ranks = ranks_of_rows(&rows, self.scores.objectives);
         let ranked = indices.iter().zip(ranks);
         ranked
@@ -335,5 +358,36 @@ mod tests {
             assert!(some.iter().all(|index| all.contains(index)));
         }
         assert_eq!(search.current_front().len(), 3000);
+    }
+
+    #[test]
+    fn infinite_objectives_on_the_front_do_not_widen_a_scale() {
+        let objectives = ["a", "b"].map(Objective::minimize).to_vec();
+        let mut search = Search::new(SearchConfig::new(20, objectives)).unwrap();
+        for number in 0..12 {
+            let candidate = search.ask().candidate().unwrap();
+            let best = if number == 3 {
+                f64::NEG_INFINITY
+            } else {
+                f64::from(number)
+            };
+            let worst = if number == 3 {
+                f64::INFINITY
+            } else {
+                -f64::from(number)
+            };
+            let outcome = Outcome::objectives([best, worst]);
+            search.tell(candidate.id, outcome).unwrap();
+        }
+        let front = search.front.candidates().to_vec();
+        let told = search.latest(|index| search.is_success(index));
+        assert_eq!((front.len(), told.len()), (12, 11));
+        let scales = search.ranges(&told, &front, 0);
+        assert_eq!(scales.len(), 2);
+        for scale in scales {
+            let best = scale.scaled(search.scores.row(0));
+            assert_eq!(best[0], 0.0);
+            assert!(best[1] > 0.9 && best[1] <= 2.0, "{best:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! fail. `--noise` is the standard deviation of the noise of all objectives that have to be evaluated, in
 //! percent of the objective's interquartile range; what counts then are the true values of the designs
 //! that seem to be the best. `--objectives` is the number of objectives, the table's first ones, by default
-//! all. With one, the evaluations until its best value is found are printed.
+//! all. With one, the evaluations until its best design is evaluated are printed.
 
 mod column;
 mod table;

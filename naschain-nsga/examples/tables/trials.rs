@@ -20,24 +20,34 @@ pub(crate) struct Trials<'a> {
     failures: u64,
     /// The standard deviations of the noise of each objective.
     deviations: Vec<f64>,
-    stream: Stream,
+    /// Draws which evaluations fail.
+    chances: Stream,
+    noise: Stream,
 }
 
 impl<'a> Trials<'a> {
     /// `failures` is in percent, `noise` in percent of the interquartile range of each objective that has
     /// to be evaluated.
     pub(crate) fn new(table: &'a Table, seed: u64, failures: u64, noise: u64) -> Self {
-        let deviation = |spread: f64| spread * noise as f64 / 100.0;
+        let deviation = |spread: f64| {
+            if noise == 0 {
+                0.0
+            } else {
+                spread * noise as f64 / 100.0
+            }
+        };
+        let stream = |number: u64| Stream::new(seed, Purpose::Simulation, number, 0);
         Trials {
             table,
             failures,
             deviations: table.spreads().into_iter().map(deviation).collect(),
-            stream: Stream::new(seed, Purpose::Simulation, 1, 0),
+            chances: stream(1),
+            noise: stream(2),
         }
     }
 
     pub(crate) fn evaluate(&mut self, design: &Design) -> Trial {
-        let fails = self.stream.below(100) < self.failures;
+        let fails = self.chances.below(100) < self.failures;
         let Some(row) = self.table.row(design) else {
             return Trial {
                 told: None,
@@ -45,7 +55,7 @@ impl<'a> Trials<'a> {
             };
         };
         let noisy = row.iter().zip(&self.deviations);
-        let noisy = noisy.map(|(value, deviation)| value + deviation * normal(&mut self.stream));
+        let noisy = noisy.map(|(value, deviation)| value + deviation * normal(&mut self.noise));
         Trial {
             told: (!fails).then(|| noisy.collect()),
             truth: row.to_vec(),
