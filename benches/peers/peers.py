@@ -195,12 +195,12 @@ class Smac:
                 space.add(Integer(f"x{at}", (0, size - 1)))
             else:
                 space.add(Categorical(f"x{at}", list(range(size))))
-        self.names = [f"objective {at}" for at in range(table.width)]
+        names = [f"objective {at}" for at in range(table.width)]
         self.worst = Worst()
         self.folder = tempfile.TemporaryDirectory()
         scenario = Scenario(
             space,
-            objectives=self.names if table.width > 1 else "cost",
+            objectives=names if table.width > 1 else "cost",
             n_trials=20 * options.evaluations,
             deterministic=True,
             seed=seed,

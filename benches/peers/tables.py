@@ -3,8 +3,9 @@
     cargo run --release -p naschain-nsga --example tables -- TABLE...
 
 which describes the layout of a table in naschain-nsga/examples/tables/table.rs, and its options --pending,
---failures, --noise and --objectives. Prints the same columns: the share of the table's hypervolume after 25, 50, 100, 200 and 400 distinct
-designs, median (and worse quartile), with objectives scaled to the ranges of the table and of its front.
+--failures, --noise and --objectives. Prints the same columns: the share of the table's hypervolume after 25,
+50, 100, 200 and 400 distinct designs, median (and worse quartile), with objectives scaled to the ranges of
+the table and of its front.
 
     venv/bin/python benches/peers/tables.py TABLE... [--peers tpe,nsga2,gp,smac,pymoo,local,random]
         [--seeds 31] [--evaluations 400] [--pending 1] [--failures 0] [--noise 0] [--objectives N]
