@@ -78,10 +78,15 @@ if [ -z "$first" ] || [ "$first" != "$second" ]; then
 fi
 
 # Networks drawn at random, on GPU and CPU: grade D3.
-genomes=${GENOMES:-20}
-step 100 random "$bin/miner" selftest --random "$genomes" --device "$device" --json
-equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
-note "D3: $equal of $genomes random networks have the same digest as on the CPU"
+genomes=${GENOMES:-12}
+# compared NAME SECONDS SPACE: random networks of a space.
+compared() {
+    step "$2" "$1" "$bin/miner" selftest --random "$genomes" --space "$3" --device "$device" --json
+    note "D3: $(grep -c '"equal_to_cpu":true' "$out/$1.json") of $genomes random networks of the $3 space have the same digest as on the CPU"
+}
+compared random 60 macro
+compared random-micro 40 micro
+compared random-mobile 40 mobile
 
 # The same without burn.
 step 50 direct-selftest "$bin/miner" selftest --device "$direct" --json
@@ -97,11 +102,11 @@ network="1110-1110-1110"
 size=(--nodes 3 --input 3x32x32)
 for channels in 16 36; do
     name=speed-c$channels
-    if step 30 "$name" "$bin/miner" speed --device "$device" --json --steps 20 \
+    if step 25 "$name" "$bin/miner" speed --device "$device" --json --steps 20 \
         "${size[@]}" --init-channels "$channels" "$network"; then
         note "speed, $channels channels: $(field "$name" images_per_second) images/s"
     fi
-    if step 30 "direct-$name" "$bin/miner" speed --device "$direct" --json --steps 20 \
+    if step 25 "direct-$name" "$bin/miner" speed --device "$direct" --json --steps 20 \
         "${size[@]}" --init-channels "$channels" "$network"; then
         with=$(field "$name" images_per_second) without=$(field "direct-$name" images_per_second)
         share=$(awk -v a="${with:-0}" -v b="${without:-0}" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }')
@@ -116,7 +121,7 @@ for channels in 16 36; do
         --init-channels "$channels" "$network"
     if [ "$has_torch" = no ]; then
         note "torch, $channels channels: skipped, $python has no torch"
-    elif step 30 "torch-c$channels" "$python" "$root/python/torch_speed.py" \
+    elif step 25 "torch-c$channels" "$python" "$root/python/torch_speed.py" \
         "$out/$name.json" --device "$device" --steps 20; then
         note "torch, $channels channels: $(field "torch-c$channels" images_per_second) images/s"
     fi
@@ -124,7 +129,7 @@ done
 
 for count in 2 8; do
     name=at-once-$count
-    if step 30 "$name" "$bin/miner" speed --device "$device" --json --steps 10 \
+    if step 25 "$name" "$bin/miner" speed --device "$device" --json --steps 10 \
         --at-once "$count" "${size[@]}" --init-channels 16 "$network"; then
         note "$count at once, 16 channels: $(field "$name" images_per_second) images/s together, digests equal: $(field "$name" digests_equal)"
     fi

@@ -1,6 +1,6 @@
 //! Runs a computation on the engine of the device that the caller chose.
 
-use naschain_core::{NetworkRef, SearchSpace};
+use naschain_core::NetworkRef;
 
 use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
@@ -46,26 +46,6 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// Checks that the networks of a space can be trained on this device.
-    ///
-    /// # Errors
-    /// [`Error::DeviceUnavailable`].
-    pub fn check_space(&self, space: &SearchSpace) -> Result<(), Error> {
-        match (self.device, space) {
-            (Device::Cpu, _) | (_, SearchSpace::Macro(_)) => Ok(()),
-            (device, _) => Err(only_on_cpus(device)),
-        }
-    }
-}
-
-fn only_on_cpus(device: Device) -> Error {
-    Error::DeviceUnavailable {
-        device,
-        reason: "only networks of the macro space are trained on GPUs, so far".to_owned(),
-    }
-}
-
 /// A computation written once for every engine.
 pub(crate) trait Computation: Send {
     type Output: Send;
@@ -77,10 +57,8 @@ pub(crate) trait Computation: Send {
 }
 
 pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output, Error> {
-    let is_macro = matches!(work.network(), NetworkRef::Macro(_));
     match options.device {
         Device::Cpu => run_on_cpu(options, work),
-        device if !is_macro => Err(only_on_cpus(device)),
         Device::Cuda(index) => cuda::run(index, work),
         Device::CudaDirect(index) => cuda::run_directly(index, work),
         Device::Wgpu(index) => wgpu::run(index, work),

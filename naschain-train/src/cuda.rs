@@ -3,19 +3,22 @@
 //! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
 //! with the reason instead.
 //!
-//! The kernels are operations of burn's tensors, in a graph that is built in each step.
-//! [`GpuNetwork`] launches the same kernels without burn, and fewer of them. What burn costs on a GPU
-//! has not been measured; until it has, both exist (`scripts/gpu.sh` compares them).
+//! For networks of the macro space the kernels are operations of burn's tensors, in a graph that is built
+//! in each step. [`GpuNetwork`] launches the same kernels without burn, and fewer of them. What burn costs
+//! on a GPU has not been measured; until it has, both exist (`scripts/gpu.sh` compares them). Networks of
+//! the other spaces are trained without burn, by [`GpuLayers`].
 
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 
 use cubecl::cuda::{CudaDevice, CudaRuntime};
 use libloading::Library;
+use naschain_core::NetworkRef;
 
 use crate::Isa;
 use crate::backend::Computation;
 use crate::burn::{BurnTraining, CudaAutodiff, ExactDevice};
+use crate::gpu::layers::GpuLayers;
 use crate::gpu::network::GpuNetwork;
 use crate::gpu::{Gpu, guarded, probe};
 use crate::{Device, Error};
@@ -31,23 +34,26 @@ const NVRTC: [&str; 5] = [
 const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
                        LD_LIBRARY_PATH to that of its libraries";
 
-/// Runs on burn's CUDA backend.
+/// Runs on burn's CUDA backend, or without burn for a network that is not of the macro space.
 pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let place = ExactDevice {
         device: CudaDevice::new(index),
         isa: Isa::best(),
     };
     check(Device::Cuda(index))?;
-    guarded(Device::Cuda(index), || {
-        work.run::<BurnTraining<CudaAutodiff>>(&place)
+    guarded(Device::Cuda(index), || match work.network() {
+        NetworkRef::Macro(_) => work.run::<BurnTraining<CudaAutodiff>>(&place),
+        _ => work.run::<GpuLayers<CudaRuntime>>(&place.device),
     })
 }
 
 /// Launches the kernels without burn.
 pub(crate) fn run_directly<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     check(Device::CudaDirect(index))?;
-    guarded(Device::CudaDirect(index), || {
-        work.run::<GpuNetwork<CudaRuntime>>(&CudaDevice::new(index))
+    let device = CudaDevice::new(index);
+    guarded(Device::CudaDirect(index), || match work.network() {
+        NetworkRef::Macro(_) => work.run::<GpuNetwork<CudaRuntime>>(&device),
+        _ => work.run::<GpuLayers<CudaRuntime>>(&device),
     })
 }
 

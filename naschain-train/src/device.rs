@@ -14,7 +14,8 @@ pub enum Device {
     #[default]
     Cpu,
     /// NVIDIA GPU number N, counted from 0, by burn: operations of its CUDA backend with its
-    /// autodiff. Needs the Cargo feature `cuda`.
+    /// autodiff; networks of other spaces than the macro space without burn. Needs the Cargo feature
+    /// `cuda`.
     Cuda(usize),
     /// The same GPU by the same kernels, launched without burn, to compare speed and digests. Needs
     /// the Cargo feature `cuda`.

@@ -10,16 +10,19 @@ use std::sync::OnceLock;
 use cubecl::device::Device as _;
 use cubecl::prelude::Runtime;
 use cubecl::wgpu::{AutoGraphicsApi, GraphicsApi, WgpuDevice, WgpuRuntime};
+use naschain_core::NetworkRef;
 
 use crate::backend::Computation;
+use crate::gpu::layers::GpuLayers;
 use crate::gpu::network::GpuNetwork;
 use crate::gpu::{Gpu, guarded, probe};
 use crate::{Device, Error};
 
 pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let device = find(index)?;
-    guarded(Device::Wgpu(index), || {
-        work.run::<GpuNetwork<WgpuRuntime>>(&device)
+    guarded(Device::Wgpu(index), || match work.network() {
+        NetworkRef::Macro(_) => work.run::<GpuNetwork<WgpuRuntime>>(&device),
+        _ => work.run::<GpuLayers<WgpuRuntime>>(&device),
     })
 }
 

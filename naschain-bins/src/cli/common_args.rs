@@ -137,7 +137,6 @@ impl CommonArgs {
             spec.validate()
                 .with_context(|| format!("--objective latency:{}", file.display()))?;
         }
-        self.device.options().check_space(&spec.space)?;
         let place = self.data.place()?;
         let data = run_place::data_part(&self.data.name()?, place.as_deref(), &spec.data.digest);
         Ok(PlannedRun {

@@ -147,7 +147,7 @@ pub struct DeviceArgs {
     ///
     /// cuda:N, an NVIDIA GPU, needs a build with --features cuda; wgpu:N, a GPU of any vendor by
     /// Vulkan or Metal, one with --features wgpu. cuda-direct:N is the same as cuda:N without burn,
-    /// to compare.
+    /// to compare; networks of the micro and mobile space are trained without it on all GPUs.
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]

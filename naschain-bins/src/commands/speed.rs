@@ -75,7 +75,6 @@ fn network(args: &SpeedArgs) -> Result<(Network, String)> {
         (None, SearchSpace::Macro(_)) => "1110-1110-1110".parse()?,
         (None, _) => space.random_genome(&mut Stream::new(1, Purpose::Simulation, 0, 0))?,
     };
-    args.device.options().check_space(&space)?;
     Ok((space.decode(&genome)?, genome.grouped(space.part_len())))
 }
 

@@ -24,13 +24,12 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Refuses a run whose networks this device does not train, or whose largest network needs more memory
-    /// than one training may use: its jobs would end this process, or fail and count against the miner.
+    /// Refuses a run whose largest network needs more memory than one training may use: its jobs would end
+    /// this process, or fail and count against the miner.
     ///
     /// # Errors
     /// Names both amounts.
     pub fn check_run(&self, spec: &RunSpec) -> anyhow::Result<()> {
-        self.options.check_space(&spec.space)?;
         let Some(limit_bytes) = self.options.memory_limit_bytes else {
             return Ok(());
         };

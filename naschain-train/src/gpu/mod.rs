@@ -1,10 +1,12 @@
-//! Device memory, kernels, their launches and the network, on any runtime of CubeCL.
+//! Device memory, kernels, their launches and networks, on any runtime of CubeCL.
 
 pub(crate) mod kernels;
 pub(crate) mod launch;
+pub(crate) mod layers;
 pub(crate) mod network;
 pub(crate) mod probe;
 mod runtime_panics;
+mod state;
 
 use cubecl::client::ComputeClient;
 use cubecl::prelude::*;

@@ -3,7 +3,7 @@
 use super::simd::{Isa, Kernel, Vector};
 
 /// A function of one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Function {
     /// `x > 0 ? x : +0`
     Relu,

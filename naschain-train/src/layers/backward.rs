@@ -5,8 +5,8 @@ use std::ops::Range;
 use naschain_core::LayerOperation;
 
 use super::block::{LayerBlock, LayerPass};
-use super::forward::{function, placed, subsampling, window_sizes};
-use super::plan::{LayerInput, LayerPlan};
+use super::forward::{placed, subsampling, window_sizes};
+use super::plan::{LayerInput, LayerPlan, function};
 use crate::cpu::block::{part, part_mut};
 use crate::kernels::channel_scale::{ScaleChannels, ScaleSums};
 use crate::kernels::conv1::Conv1;

@@ -5,13 +5,13 @@ use std::ops::Range;
 use naschain_core::LayerOperation;
 
 use super::block::{LayerBlock, LayerPass};
-use super::plan::{LayerPlan, LayersPlan};
+use super::plan::{LayerPlan, LayersPlan, function};
 use crate::cpu::block::{chunks, part, part_mut};
 use crate::kernels::channel_scale::ScaleChannels;
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::Conv3;
 use crate::kernels::depthwise::{Depthwise, DepthwiseSizes};
-use crate::kernels::elementwise::{Apply, Function, Sum};
+use crate::kernels::elementwise::{Apply, Sum};
 use crate::kernels::fold::{Accumulate, AddBias, Scale};
 use crate::kernels::norm::{NormMoments, Normalise};
 use crate::kernels::pool::Average;
@@ -19,13 +19,6 @@ use crate::kernels::rearrange::{Channels, Select, Selection};
 use crate::kernels::resize::Resize;
 use crate::kernels::window::{MaxWindows, MeanWindows, WindowSizes};
 use crate::plan::MapDims;
-
-impl LayersPlan {
-    /// The dimensions of the first map that a layer reads, and of its output.
-    pub(super) fn sides(&self, layer: &LayerPlan) -> [MapDims; 2] {
-        [self.maps[layer.inputs[0].map], self.maps[layer.output]]
-    }
-}
 
 /// The sizes of a depthwise convolution of maps like `from`.
 pub(super) fn depthwise_sizes(
@@ -50,16 +43,6 @@ pub(super) fn depthwise_sizes(
         kernel,
         stride,
         dilation,
-    }
-}
-
-/// The function that a layer applies to each value.
-pub(super) fn function(operation: LayerOperation) -> Function {
-    match operation {
-        LayerOperation::Relu => Function::Relu,
-        LayerOperation::HardSigmoid => Function::HardSigmoid,
-        LayerOperation::HardSwish => Function::HardSwish,
-        other => unreachable!("{other:?} is no function of one value"),
     }
 }
 

@@ -4,6 +4,7 @@
 use naschain_core::{GraphLayer, LayerGraph, LayerOperation, Shape};
 
 use crate::Error;
+use crate::kernels::elementwise::Function;
 use crate::plan::planner::Planner;
 use crate::plan::{MapDims, Packing, Role, Tensor, Weight, parameters};
 use crate::weights::Init;
@@ -209,6 +210,11 @@ impl LayersPlan {
         self.maps[self.outputs[0]].pixel()
     }
 
+    /// The dimensions of the first map that a layer reads, and of its output.
+    pub(crate) fn sides(&self, layer: &LayerPlan) -> [MapDims; 2] {
+        [self.maps[layer.inputs[0].map], self.maps[layer.output]]
+    }
+
     /// The elements of a map of one image.
     pub(crate) fn elements(&self, map: usize) -> usize {
         let dims = self.maps[map];
@@ -262,6 +268,16 @@ impl LayersPlan {
         }
         place(&mut self.linear, features);
         self.backward = next;
+    }
+}
+
+/// The function that a layer applies to each value.
+pub(crate) fn function(operation: LayerOperation) -> Function {
+    match operation {
+        LayerOperation::Relu => Function::Relu,
+        LayerOperation::HardSigmoid => Function::HardSigmoid,
+        LayerOperation::HardSwish => Function::HardSwish,
+        other => unreachable!("{other:?} is no function of one value"),
     }
 }
 

@@ -138,6 +138,12 @@ impl MapDims {
         self.height * self.width
     }
 
+    /// Rows and columns.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn size(self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// One pixel of such a map.
     pub(crate) fn pixel(self) -> MapDims {
         MapDims {

@@ -24,6 +24,7 @@ impl NormBuffers {
             images: shape.images,
             channels: shape.channels,
             pixels: shape.height * shape.width,
+            relu: true,
             z: self.z.all(),
             weight: self.weight.all(),
             bias: self.bias.all(),

@@ -9,9 +9,14 @@
 #![allow(missing_docs)] // the kernel macro generates undocumented public functions
 
 pub(crate) mod convolution;
+pub(crate) mod depthwise;
 pub(crate) mod gradient;
 pub(crate) mod join;
+pub(crate) mod moves;
 pub(crate) mod norm;
 pub(crate) mod pool;
 pub(crate) mod rounding;
+pub(crate) mod taps;
 pub(crate) mod update;
+pub(crate) mod values;
+pub(crate) mod window;

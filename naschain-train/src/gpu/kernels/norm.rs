@@ -1,4 +1,4 @@
-//! Batch norm with ReLU.
+//! Batch norm, with ReLU or without.
 //!
 //! A sum over the pixels of a plane is made in four stripes with one thread each:
 //! `[stripe][plane]`. Statistics are `[mean, inverse, scale, running mean, running variance, a,
@@ -196,7 +196,7 @@ pub(crate) fn load_running_statistics(
     }
 }
 
-/// `y = relu((z - mean) · scale + bias)`.
+/// `y = (z - mean) · scale + bias`, or ReLU of that.
 #[cube(launch_unchecked)]
 pub(crate) fn normalise(
     z: &Array<f32>,
@@ -206,6 +206,7 @@ pub(crate) fn normalise(
     y: &mut Array<f32>,
     norm: &NormSizes,
     y_at: usize,
+    #[comptime] relu: bool,
 ) {
     if ABSOLUTE_POS >= norm.images * norm.channels * norm.pixels {
         terminate!();
@@ -214,8 +215,11 @@ pub(crate) fn normalise(
     let at = norm.first + channel;
     let centred = z[norm.z_at + ABSOLUTE_POS] - mean[at];
     let bias = bias[norm.bias_at + channel];
-    let value = fma(centred, scale[2 * norm.part + at], bias);
-    y[y_at + ABSOLUTE_POS] = select(value > 0.0f32, value, 0.0f32);
+    let mut value = fma(centred, scale[2 * norm.part + at], bias);
+    if relu {
+        value = select(value > 0.0f32, value, 0.0f32);
+    }
+    y[y_at + ABSOLUTE_POS] = value;
 }
 
 /// The stripes of each plane's sums of `g` and of `g · (z - mean)`.
@@ -230,6 +234,7 @@ pub(crate) fn backward_sums(
     products: &mut Array<f32>,
     norm: &NormSizes,
     dy_at: usize,
+    #[comptime] relu: bool,
 ) {
     let planes = norm.images * norm.channels;
     if ABSOLUTE_POS >= 4 * planes {
@@ -246,8 +251,10 @@ pub(crate) fn backward_sums(
     for step in 0..(norm.pixels + 3 - stripe) / 4 {
         let place = plane * norm.pixels + 4 * step + stripe;
         let centred = z[norm.z_at + place] - mean;
-        let value = fma(centred, scale, bias);
-        let g = select(value > 0.0f32, dy[dy_at + place], 0.0f32);
+        let mut g = dy[dy_at + place];
+        if relu {
+            g = select(fma(centred, scale, bias) > 0.0f32, g, 0.0f32);
+        }
         gradient += g;
         product = fma(g, centred, product);
     }
@@ -314,6 +321,7 @@ pub(crate) fn backward_input(
     dz: &mut Array<f32>,
     norm: &NormSizes,
     dy_at: usize,
+    #[comptime] relu: bool,
 ) {
     if ABSOLUTE_POS >= norm.images * norm.channels * norm.pixels {
         terminate!();
@@ -322,8 +330,11 @@ pub(crate) fn backward_input(
     let at = norm.first + channel;
     let scale = scale[2 * norm.part + at];
     let centred = z[norm.z_at + ABSOLUTE_POS] - mean[at];
-    let value = fma(centred, scale, bias[norm.bias_at + channel]);
-    let g = select(value > 0.0f32, dy[dy_at + ABSOLUTE_POS], 0.0f32);
+    let mut g = dy[dy_at + ABSOLUTE_POS];
+    if relu {
+        let value = fma(centred, scale, bias[norm.bias_at + channel]);
+        g = select(value > 0.0f32, g, 0.0f32);
+    }
     let b = -b[6 * norm.part + at];
     dz[ABSOLUTE_POS] = fma(centred, b, g - a[5 * norm.part + at]) * scale;
 }

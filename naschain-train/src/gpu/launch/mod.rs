@@ -4,17 +4,27 @@
 
 mod conv1;
 mod conv3;
+mod depthwise;
+mod moves;
 mod norm;
+mod taps;
 mod update;
+mod values;
+mod window;
 
 use cubecl::prelude::*;
 
 pub(crate) use self::conv1::{Conv1, Sources};
 pub(crate) use self::conv3::Conv3;
+pub(crate) use self::depthwise::Depthwise;
+pub(crate) use self::moves::{CopyValues, Subsample, resize};
 pub(crate) use self::norm::{Norm, StatisticsViews};
+pub(crate) use self::taps::TapConvolution;
 #[cfg(feature = "cuda")]
 pub(crate) use self::update::Squares;
 pub(crate) use self::update::{Sgd, Update};
+pub(crate) use self::values::{ImageValues, apply, apply_back, scale_planes, scale_sums};
+pub(crate) use self::window::Windows;
 use super::{Gpu, View, kernels};
 
 /// Threads per block.

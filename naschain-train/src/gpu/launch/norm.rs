@@ -13,6 +13,8 @@ pub(crate) struct Norm<'a> {
     pub(crate) images: usize,
     pub(crate) channels: usize,
     pub(crate) pixels: usize,
+    /// Whether ReLU follows.
+    pub(crate) relu: bool,
     pub(crate) z: View<'a>,
     pub(crate) weight: View<'a>,
     pub(crate) bias: View<'a>,
@@ -171,6 +173,7 @@ impl Norm<'_> {
                 y.arg(self.numbers()),
                 self.sizes(),
                 y.at,
+                self.relu,
             );
         }
     }
@@ -206,6 +209,7 @@ impl Norm<'_> {
                 products.arg(4 * planes),
                 self.sizes(),
                 dy.at,
+                self.relu,
             );
             norm::backward_statistics::launch_unchecked::<R>(
                 &gpu.client,
@@ -235,6 +239,7 @@ impl Norm<'_> {
                 dz.arg(self.numbers()),
                 self.sizes(),
                 dy.at,
+                self.relu,
             );
         }
     }

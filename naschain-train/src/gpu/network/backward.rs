@@ -42,25 +42,25 @@ impl<R: Runtime> GpuNetwork<R> {
 
     fn head_backward(&self, step: StepBuffers, dlogits: &[f32]) {
         let StepBuffers { buffers, training } = step;
-        let (gpu, dims, classes) = (&self.gpu, self.plan.head, self.plan.classes());
+        let (gpu, dims, classes) = (&self.state.gpu, self.plan.head, self.plan.classes());
         let dlogits = gpu.write(dlogits);
         let conv = self.single_conv(buffers, dims.channels, classes);
-        let linear = self.plan.linear.range.start;
+        let linear = &self.plan.linear;
         conv.gradient(
             gpu,
             buffers.features.all(),
             dlogits.all(),
             training.partial.all(),
-            self.gradients.from(linear),
+            self.state.gradient(linear),
         );
-        let bias = self.gradients.from(self.plan.bias.range.start);
+        let bias = self.state.gradient(&self.plan.bias);
         let images = buffers.images;
         fold_parts(gpu, dlogits.all(), bias, images, BLOCK, classes.channels);
         if self.plan.phases.is_empty() {
             return;
         }
         let dfeatures = training.dfeatures.all();
-        let weights = self.parameters.from(linear);
+        let weights = self.state.weight(linear);
         conv.run_back(gpu, dlogits.all(), weights, dfeatures, false);
         let planes = images * dims.channels;
         average_back(gpu, dfeatures, training.dout.all(), planes, dims.pixels());
@@ -74,16 +74,9 @@ impl<R: Runtime> GpuNetwork<R> {
             Some(_) => training.dmaps.from(map),
             None => training.dout.all(),
         };
-        let [sums, products] = &buffers.stripes;
         let norm = self.norm(buffers, phase, node);
-        norm.backward(
-            &self.gpu,
-            dy,
-            [sums.all(), products.all()],
-            [norm.statistics.mean; 2],
-            [norm.weight, norm.bias].map(|view| self.gradients.from(view.at)),
-            training.dz.all(),
-        );
+        self.state
+            .norm_backward(norm, dy, &buffers.stripes, training.dz.all());
     }
 
     fn node_backward(&self, step: StepBuffers, phase: usize, node: usize) {
@@ -93,11 +86,11 @@ impl<R: Runtime> GpuNetwork<R> {
         let conv = node_conv(buffers, plan.dims);
         let dz = training.dz.all();
         conv.gradient(
-            &self.gpu,
+            &self.state.gpu,
             self.conv_input(buffers, phase, node),
             dz,
             training.partial.all(),
-            self.gradients.from(weights.range.start),
+            self.state.gradient(weights),
         );
         let source = input.sources[0];
         let (out, add) = match input.conv {
@@ -107,8 +100,8 @@ impl<R: Runtime> GpuNetwork<R> {
                 (training.dmaps.from(map), !source.last_reader)
             }
         };
-        let from = self.parameters.from(weights.range.start);
-        conv.run_back(&self.gpu, dz, from, out, add);
+        let from = self.state.weight(weights);
+        conv.run_back(&self.state.gpu, dz, from, out, add);
         if let Some(weights) = &input.conv {
             self.join_backward(step, phase, node, weights);
         }
@@ -123,7 +116,7 @@ impl<R: Runtime> GpuNetwork<R> {
                 let map = plan.output.sources[0].map * buffers.phases[phase].step;
                 let numbers = buffers.images * plan.dims.image();
                 let to = training.dmaps.from(map);
-                copy(&self.gpu, training.dz.all(), to, numbers);
+                copy(&self.state.gpu, training.dz.all(), to, numbers);
             }
         }
     }
@@ -136,23 +129,22 @@ impl<R: Runtime> GpuNetwork<R> {
             None => training.dz.all(),
         };
         let join = self.join(buffers, phase, node);
-        let at = weights.range.start;
         join.gradient(
-            &self.gpu,
+            &self.state.gpu,
             buffers.phases[phase].maps.all(),
             dz,
             training.partial.all(),
-            self.gradients.from(at),
+            self.state.gradient(weights),
         );
-        let from = self.parameters.from(at);
-        join.run_back(&self.gpu, dz, from, training.dmaps.all(), false);
+        let from = self.state.weight(weights);
+        join.run_back(&self.state.gpu, dz, from, training.dmaps.all(), false);
     }
 
     /// The gradients with respect to the weights of a phase's entry and to the previous phase's
     /// output.
     fn enter_backward(&self, step: StepBuffers, phase: usize) {
         let StepBuffers { buffers, training } = step;
-        let gpu = &self.gpu;
+        let gpu = &self.state.gpu;
         let before = self.plan.phases[phase - 1].dims;
         let plan = &self.plan.phases[phase];
         let dmap = training.dmaps.all();
@@ -160,15 +152,14 @@ impl<R: Runtime> GpuNetwork<R> {
             None => dmap,
             Some(entry) => {
                 let conv = self.single_conv(buffers, before.channels, plan.dims);
-                let at = entry.range.start;
                 conv.gradient(
                     gpu,
                     buffers.phases[phase].pooled.all(),
                     dmap,
                     training.partial.all(),
-                    self.gradients.from(at),
+                    self.state.gradient(entry),
                 );
-                let weights = self.parameters.from(at);
+                let weights = self.state.weight(entry);
                 conv.run_back(gpu, dmap, weights, training.dx.all(), false);
                 training.dx.all()
             }
@@ -189,11 +180,11 @@ impl<R: Runtime> GpuNetwork<R> {
             return;
         };
         self.first_conv(buffers, entry.inputs).gradient(
-            &self.gpu,
+            &self.state.gpu,
             buffers.input.all(),
             training.dmaps.all(),
             training.partial.all(),
-            self.gradients.from(entry.range.start),
+            self.state.gradient(entry),
         );
     }
 }

@@ -53,8 +53,6 @@ pub(super) struct TrainingBuffers {
     /// Partial sums of the gradient with respect to a convolution's weights, one per chunk of
     /// images.
     pub(super) partial: Buffer,
-    pub(super) row_sums: Buffer,
-    pub(super) tensor_sums: Buffer,
 }
 
 impl Buffers {
@@ -138,7 +136,6 @@ impl TrainingBuffers {
             capacity.div_ceil(chunk(phase.dims.pixels())) * largest
         });
         let linear = capacity.div_ceil(chunk(1)) * plan.linear.range.len();
-        let rows = plan.declared().map(|tensor| tensor.shape[0]);
         TrainingBuffers {
             dmaps: most(&|phase| (phase.nodes.len() + 1) * map(phase)),
             dout: most(&map),
@@ -146,8 +143,6 @@ impl TrainingBuffers {
             dx: gpu.allocate(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
             dfeatures: gpu.allocate(capacity * plan.head.channels),
             partial: gpu.allocate(weights.chain([linear]).max().unwrap_or(0)),
-            row_sums: gpu.allocate(rows.sum()),
-            tensor_sums: gpu.allocate(plan.declared().count()),
         }
     }
 }

@@ -5,7 +5,7 @@ use cubecl::prelude::Runtime;
 use super::GpuNetwork;
 use super::buffers::{Buffers, PhaseBuffers};
 use crate::gpu::View;
-use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, StatisticsViews, average, bias, copy, pool};
+use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, average, bias, copy, pool};
 use crate::plan::MapDims;
 
 impl<R: Runtime> GpuNetwork<R> {
@@ -19,7 +19,7 @@ impl<R: Runtime> GpuNetwork<R> {
                     _ => {
                         let here = &buffers.phases[phase];
                         let norm = self.norm(buffers, phase, node - 1);
-                        norm.normalise(&self.gpu, here.maps.from(node * here.step));
+                        norm.normalise(&self.state.gpu, here.maps.from(node * here.step));
                     }
                 }
                 self.convolve(buffers, phase, node);
@@ -28,7 +28,7 @@ impl<R: Runtime> GpuNetwork<R> {
                     let norm = self.norm(buffers, phase, node);
                     let stripes = [sums.all(), squares.all()];
                     let running = [norm.statistics.mean; 2];
-                    norm.update_statistics(&self.gpu, stripes, None, running);
+                    norm.update_statistics(&self.state.gpu, stripes, None, running);
                 }
             }
         }
@@ -41,7 +41,7 @@ impl<R: Runtime> GpuNetwork<R> {
         for (phase, plan) in self.plan.phases.iter().enumerate() {
             for node in 0..=plan.nodes.len() {
                 let norm = self.norm(buffers, phase, node);
-                norm.load_running_statistics(&self.gpu, [norm.statistics.mean; 2]);
+                norm.load_running_statistics(&self.state.gpu, [norm.statistics.mean; 2]);
             }
         }
     }
@@ -49,16 +49,10 @@ impl<R: Runtime> GpuNetwork<R> {
     /// The batch norm of a node or, for the step after the last node, of the output.
     pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Norm<'a> {
         let plan = &self.plan.phases[phase];
-        let place = &self.norms[plan.norm_of(node)];
-        Norm {
-            images: buffers.images,
-            channels: place.channels,
-            pixels: plan.dims.pixels(),
-            z: self.z(buffers, phase, node),
-            weight: self.parameters.from(place.weight_at),
-            bias: self.parameters.from(place.bias_at),
-            statistics: StatisticsViews::in_one(self.statistics.from(place.first), self.channels),
-        }
+        let z = self.z(buffers, phase, node);
+        let pixels = plan.dims.pixels();
+        self.state
+            .norm(plan.norm_of(node), buffers.images, pixels, z, true)
     }
 
     /// The input of that batch norm.
@@ -73,14 +67,14 @@ impl<R: Runtime> GpuNetwork<R> {
 
     /// Computes a phase's input from the pixels or from the previous phase.
     fn enter(&self, buffers: &Buffers, phase: usize) {
-        let (plan, gpu) = (&self.plan.phases[phase], &self.gpu);
+        let (plan, gpu) = (&self.plan.phases[phase], &self.state.gpu);
         let maps = buffers.phases[phase].maps.all();
         if phase == 0 {
             match &plan.entry {
                 Some(entry) => self.first_conv(buffers, entry.inputs).run(
                     gpu,
                     buffers.input.all(),
-                    self.parameters.from(entry.range.start),
+                    self.state.weight(entry),
                     maps,
                 ),
                 None => copy(gpu, buffers.input.all(), maps, buffers.images * self.image),
@@ -98,7 +92,7 @@ impl<R: Runtime> GpuNetwork<R> {
                 let pooled = buffers.phases[phase].pooled.all();
                 pool(gpu, out, pooled, planes, size);
                 let conv = self.single_conv(buffers, from.channels, plan.dims);
-                let weights = self.parameters.from(entry.range.start);
+                let weights = self.state.weight(entry);
                 conv.run(gpu, pooled, weights, maps, false);
             }
         }
@@ -107,7 +101,7 @@ impl<R: Runtime> GpuNetwork<R> {
     /// Batch norm and ReLU of the phase's output.
     fn finish_output(&self, buffers: &Buffers, phase: usize) {
         let norm = self.norm(buffers, phase, self.plan.phases[phase].nodes.len());
-        norm.normalise(&self.gpu, buffers.phases[phase].out.all());
+        norm.normalise(&self.state.gpu, buffers.phases[phase].out.all());
     }
 
     /// Runs a node's join and convolution, or the output's join.
@@ -123,15 +117,15 @@ impl<R: Runtime> GpuNetwork<R> {
                 Some(_) => here.joined[node].all(),
                 None => here.z[node].all(),
             };
-            let weights = self.parameters.from(weights.range.start);
+            let weights = self.state.weight(weights);
             let join = self.join(buffers, phase, node);
-            join.run(&self.gpu, here.maps.all(), weights, out, false);
+            join.run(&self.state.gpu, here.maps.all(), weights, out, false);
         }
         if let Some(conv) = conv {
             let x = self.conv_input(buffers, phase, node);
-            let weights = self.parameters.from(conv.range.start);
+            let weights = self.state.weight(conv);
             let conv = node_conv(buffers, plan.dims);
-            conv.run(&self.gpu, x, weights, here.z[node].all());
+            conv.run(&self.state.gpu, x, weights, here.z[node].all());
         }
     }
 
@@ -200,7 +194,7 @@ impl<R: Runtime> GpuNetwork<R> {
 
     /// Computes the logits from the last phase's output, or from the pixels if there is no phase.
     fn head(&self, buffers: &Buffers) {
-        let (dims, gpu) = (self.plan.head, &self.gpu);
+        let (dims, gpu) = (self.plan.head, &self.state.gpu);
         let last = match buffers.phases.len().checked_sub(1) {
             None => buffers.input.all(),
             Some(last) => {
@@ -219,11 +213,11 @@ impl<R: Runtime> GpuNetwork<R> {
             dims.pixels(),
         );
         let classes = self.plan.classes();
-        let linear = self.parameters.from(self.plan.linear.range.start);
+        let linear = self.state.weight(&self.plan.linear);
         let logits = buffers.logits.all();
         let conv = self.single_conv(buffers, dims.channels, classes);
         conv.run(gpu, features, linear, logits, false);
-        let from = self.parameters.from(self.plan.bias.range.start);
+        let from = self.state.weight(&self.plan.bias);
         bias(gpu, from, logits, buffers.images, classes.channels);
     }
 }

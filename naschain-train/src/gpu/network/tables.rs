@@ -1,21 +1,15 @@
-//! Lookup tables of the kernels: the sources of joins and the rows of parameters.
+//! Lookup table of the kernels: the sources of joins.
 
 use cubecl::prelude::Runtime;
 
 use crate::gpu::kernels::join::SOURCE;
 use crate::gpu::{Buffer, Gpu, View};
-use crate::plan::{JoinPlan, NetworkPlan, Role};
+use crate::plan::{JoinPlan, NetworkPlan};
 
 pub(super) struct Tables {
     sources: Buffer,
     /// For each phase, the offsets of the sources of each node's join and of the output's.
     joins: Vec<Vec<usize>>,
-    /// For each output channel of each parameter: offset and length.
-    pub(super) rows: Buffer,
-    pub(super) row_count: usize,
-    /// For each parameter: first row and number of rows.
-    pub(super) tensors: Buffer,
-    pub(super) tensor_count: usize,
 }
 
 impl Tables {
@@ -35,23 +29,9 @@ impl Tables {
             };
             joins.push(of_nodes.chain([&phase.output]).map(&mut add).collect());
         }
-        let (mut rows, mut tensors) = (Vec::new(), Vec::new());
-        for tensor in &plan.tensors {
-            let Role::Trained(weight) = &tensor.role else {
-                continue;
-            };
-            let numbers = weight.range.len() / weight.outputs;
-            let places = weight.range.clone().step_by(numbers);
-            tensors.extend([(rows.len() / 2) as u32, weight.outputs as u32]);
-            rows.extend(places.flat_map(|place| [place as u32, numbers as u32]));
-        }
         Tables {
             sources: gpu.write_integers(&sources),
             joins,
-            row_count: rows.len() / 2,
-            rows: gpu.write_integers(&rows),
-            tensor_count: tensors.len() / 2,
-            tensors: gpu.write_integers(&tensors),
         }
     }
 
