@@ -89,11 +89,11 @@ export function showFiles(network) {
   fill("files", el("div", { class: "downloads" },
     kind("ONNX", "For onnxruntime, browsers, phones and most tools. The normalisation is inside: pixels from 0 to 255.",
       actions(download(network, "onnx", "Download ONNX"))),
-    network.has_int8 ? kind("ONNX in eight bits", "A quarter of the size, and faster on many processors, with a little less accuracy.", int8(network)) : null,
+    kind("ONNX in eight bits", "A quarter of the size, and faster on many processors, with a little less accuracy.", int8(network)),
     kind("safetensors", "The weights for PyTorch, with a description of the architecture.",
       actions(download(network, "safetensors", "Download safetensors"), download(network, "json", "Description (JSON)")))),
   program("Use the ONNX file in Python", onnx(fileName(network, "onnx"))),
-  network.has_int8 ? program("Use the ONNX file in eight bits in Python", onnx(fileName(network, "int8.onnx"))) : null,
+  program("Use the ONNX file in eight bits in Python", onnx(fileName(network, "int8.onnx"))),
   program("Use the safetensors file in PyTorch", torch(fileName(network, "safetensors")),
     el("p", {}, "It needs ", el("a", { href: `${page.assets}/load_model.py`, download: "load_model.py" }, "load_model.py"), " in the same folder.")));
 }

@@ -191,7 +191,7 @@ impl Model {
 
     /// The network in eight bits as an ONNX file with the same input and output, in QDQ form
     /// (`QuantizeLinear` and `DequantizeLinear` around float operators, which runtimes replace by
-    /// integer kernels). Batch norm is folded into convolutions; weights have a scale for each
+    /// integer kernels). Batch norm and biases are folded into convolutions; weights have a scale for each
     /// output channel, activations one for each map, measured on 256 training images of `dataset`.
     /// Equal models and data sets give equal files.
     ///

@@ -6,6 +6,7 @@ mod int8;
 pub(crate) mod int8_accuracy;
 mod layers;
 mod messages;
+mod operators;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! Batch norm folded into convolutions: (x − mean) ÷ deviation × weight + bias of constants is
+//! Batch norm and biases folded into convolutions: (x − mean) ÷ deviation × weight + bias of constants is
 //! itself a convolution (Jacob et al. 2018, section 3.2).
 
 use std::collections::BTreeMap;
@@ -7,7 +7,8 @@ use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{float_tensor, floats, int};
 
 /// The same graph with a convolution with bias in place of each batch norm: the one whose output
-/// only it reads, otherwise a new one of 1×1 for each channel by itself.
+/// only it reads, otherwise a new one of 1×1 for each channel by itself. A stored tensor that is added to
+/// a convolution which only the sum reads becomes its bias.
 pub(super) fn fold(graph: GraphProto) -> GraphProto {
     let mut tensors: BTreeMap<String, TensorProto> = graph
         .initializer
@@ -20,18 +21,27 @@ pub(super) fn fold(graph: GraphProto) -> GraphProto {
     }
     let mut nodes: Vec<NodeProto> = Vec::new();
     for node in graph.node {
-        if node.op_type != "BatchNormalization" {
-            nodes.push(node);
-            continue;
-        }
         let [x, parts @ ..] = node.input.as_slice() else {
             continue;
         };
-        let (scales, biases) = affine(&node, parts, &mut tensors);
         let alone = readers.get(x) == Some(&1);
         let at = nodes.iter().position(|producer| producer.output[0] == *x);
         let is_convolution = |at: &usize| alone && nodes[*at].op_type == "Conv";
-        let at = at.filter(is_convolution).unwrap_or_else(|| {
+        let at = at.filter(is_convolution);
+        if node.op_type != "BatchNormalization" {
+            let stored = parts.first().and_then(|part| tensors.get_mut(part));
+            match (node.op_type.as_str(), at, stored) {
+                ("Add", Some(at), Some(bias)) => {
+                    bias.dims = vec![bias.dims.iter().product()];
+                    nodes[at].input.extend_from_slice(parts);
+                    nodes[at].output = node.output;
+                }
+                _ => nodes.push(node),
+            }
+            continue;
+        }
+        let (scales, biases) = affine(&node, parts, &mut tensors);
+        let at = at.unwrap_or_else(|| {
             nodes.push(depthwise(x, scales.len(), &node.name, &mut tensors));
             nodes.len() - 1
         });

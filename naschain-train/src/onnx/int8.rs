@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::onnx::evaluate::{Evaluator, FeatureMap};
 use crate::onnx::fold::fold;
-use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::messages::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{float_tensor, floats, int, tensor};
 use crate::training::check;
 use crate::{Dataset, Error, Model};
@@ -27,12 +27,6 @@ pub(super) const INT32: i32 = 6;
 /// The graph in eight bits, calibrated on training images of `dataset`.
 pub(super) fn graph(model: &Model, dataset: &Dataset) -> Result<GraphProto, Error> {
     check(model.network.view(), dataset)?;
-    if model.space.name() != "macro" {
-        return Err(Error::OtherSpace {
-            what: "eight-bit export",
-            space: model.space.name(),
-        });
-    }
     let graph = fold(super::graph(model)?);
     let ranges = ranges(&graph, dataset)?;
     if let Some((value, range)) = ranges.iter().find(|(_, range)| !range.is_finite()) {
@@ -116,6 +110,18 @@ struct QuantisedMap {
     parameters: Vec<String>,
 }
 
+/// Whether an attribute of a convolution is what it is without it; the kernel's size follows from the weights.
+fn is_default(attribute: &AttributeProto) -> bool {
+    let all = |default: i64| attribute.ints.iter().all(|&number| number == default);
+    match attribute.name.as_str() {
+        "kernel_shape" => true,
+        "pads" => all(0),
+        "strides" | "dilations" => all(1),
+        "group" => attribute.i == 1,
+        _ => false,
+    }
+}
+
 struct Quantiser<'a> {
     graph: &'a GraphProto,
     ranges: BTreeMap<String, Range>,
@@ -162,14 +168,19 @@ impl<'a> Quantiser<'a> {
 
     fn operator(&mut self, node: &'a NodeProto) {
         let output = node.output[0].as_str();
-        let read_by = |op_type: &str| {
-            let mut readers = self.graph.node.iter();
-            readers.any(|node| node.op_type == op_type && node.input[0] == output)
+        let reads = |node: &&NodeProto| node.input.iter().any(|input| input == output);
+        let readers: Vec<&NodeProto> = self.graph.node.iter().filter(reads).collect();
+        let only_by = |op_type: &str| {
+            let is_it = |reader: &&NodeProto| reader.op_type == op_type;
+            !readers.is_empty() && readers.iter().all(is_it)
         };
-        // What is merged with its reader, and the few numbers after pooling, stay float.
+        // What is merged with its reader, the few numbers after the last pooling, and images before they are
+        // resized, since runtimes round differently if they interpolate bytes, stay float.
         let stays_float = match node.op_type.as_str() {
-            "Sub" | "Gemm" | "GlobalAveragePool" => true,
-            "Conv" => read_by("Relu"),
+            "Sub" | "Gemm" => true,
+            "GlobalAveragePool" => only_by("Flatten"),
+            "Div" => only_by("Resize"),
+            "Conv" => only_by("Relu"),
             _ => false,
         };
         let (input, bias) = self.inputs(node);
@@ -177,22 +188,18 @@ impl<'a> Quantiser<'a> {
             "logits" => output.to_owned(),
             _ => self.name(),
         };
-        // The kernel's size follows from the weights.
-        let attribute = node.attribute.iter().filter(|attribute| {
-            let is_default = attribute.ints.iter().all(|&pad| pad == 0);
-            node.op_type != "Conv"
-                || (attribute.name != "kernel_shape" && !(attribute.name == "pads" && is_default))
-        });
-        let attribute = attribute.cloned().collect();
+        let is_needed =
+            |attribute: &&AttributeProto| node.op_type != "Conv" || !is_default(attribute);
+        let attribute = node.attribute.iter().filter(is_needed).cloned().collect();
         let inputs = input.into_iter().chain(bias).collect();
         self.push(&node.op_type, inputs, name.clone(), attribute);
         if stays_float {
             self.floats.insert(output, name);
             return;
         }
-        // Pooling and flattening keep the values, and so the scale.
+        // Maxima and parts of a map keep the values, and so the scale.
         let kept = match node.op_type.as_str() {
-            "MaxPool" => self.activations.get(node.input[0].as_str()).cloned(),
+            "MaxPool" | "Slice" => self.activations.get(node.input[0].as_str()).cloned(),
             _ => None,
         };
         let activation = self.activation(output, name, kept);
@@ -329,7 +336,7 @@ impl<'a> Quantiser<'a> {
         op_type: &str,
         input: Vec<String>,
         output: String,
-        attribute: Vec<super::AttributeProto>,
+        attribute: Vec<AttributeProto>,
     ) {
         self.nodes.push(NodeProto {
             input,

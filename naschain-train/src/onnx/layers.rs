@@ -8,7 +8,7 @@ use crate::Error;
 use crate::weights::Init;
 
 /// `TensorProto.DataType.INT64`
-const INT64: i32 = 7;
+pub(super) const INT64: i32 = 7;
 
 impl Graph {
     /// Adds all layers that the output depends on, and the classifier.

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use naschain_core::{Genome, MacroSpace, Network, Recipe};
+use naschain_core::{
+    Genome, MacroSpace, MicroSpace, MobileSpace, Network, Purpose, Recipe, SearchSpace, Stream,
+};
 use prost::Message;
 
 use crate::onnx::evaluate::{Evaluator, FeatureMap};
@@ -12,15 +14,46 @@ use crate::onnx::messages::{GraphProto, ModelProto};
 use crate::{Dataset, Error, Model, Options, evaluate, train};
 
 fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
-    let dataset = Dataset::digits();
     let space = MacroSpace {
         phases: 2,
         nodes: 3,
-        input: dataset.shape,
+        input: Dataset::digits().shape,
         init_channels,
-        classes: dataset.classes,
+        classes: 10,
     };
-    let genome: Genome = genome.parse().unwrap();
+    trained(&space.into(), genome.parse().unwrap())
+}
+
+/// Random networks of the other spaces.
+fn of_layers() -> Vec<(Model, Dataset)> {
+    let (input, classes) = (Dataset::digits().shape, 10);
+    let micro = MicroSpace {
+        blocks: 4,
+        layers: 3,
+        input,
+        init_channels: 4,
+        classes,
+    };
+    let mobile = MobileSpace {
+        stages: 2,
+        depth: 2,
+        input,
+        init_channels: 8,
+        classes,
+    };
+    let networks = (0..3).flat_map(|seed| {
+        let spaces: [SearchSpace; 2] = [micro.clone().into(), mobile.clone().into()];
+        spaces.map(|space| {
+            let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+            let genome = space.random_genome(&mut stream).unwrap();
+            trained(&space, genome)
+        })
+    });
+    networks.collect()
+}
+
+fn trained(space: &SearchSpace, genome: Genome) -> (Model, Dataset) {
+    let dataset = Dataset::digits();
     let mut recipe = Recipe::default();
     (recipe.epochs, recipe.train_images) = (1, 256);
     (recipe.validation_images, recipe.batch_size) = (10, 16);
@@ -28,7 +61,7 @@ fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let options = Options::default();
     let trained = train(&architecture, &dataset, &recipe, options, &mut proceed).unwrap();
-    let model = Model::new(&space, &genome, &dataset, &recipe, trained).unwrap();
+    let model = Model::new(space, &genome, &dataset, &recipe, trained).unwrap();
     (model, dataset)
 }
 
@@ -38,16 +71,18 @@ fn operators(graph: &GraphProto, op_type: &str) -> usize {
 }
 
 /// Joins, several inputs, a phase whose output is one node (whose batch norm has no convolution
-/// before it) and one without phases.
+/// before it), one without phases, and networks of the other spaces.
 #[test]
 fn the_folded_graph_computes_the_logits_of_the_model() {
-    for (genome, channels) in [
+    let genomes = [
         ("1110-1010", 4),
         ("1010-0001", 4),
         ("1101-1111", 1),
         ("0000-0000", 4),
-    ] {
-        let (model, dataset) = model(genome, channels);
+    ];
+    let of_phases = genomes.map(|(genome, channels)| model(genome, channels));
+    for (model, dataset) in of_phases.into_iter().chain(of_layers()) {
+        let genome = &model.genome;
         let folded = fold(graph(&model).unwrap());
         assert_eq!(operators(&folded, "BatchNormalization"), 0, "{genome}");
         let evaluator = Evaluator::new(&folded);
@@ -68,6 +103,15 @@ fn the_folded_graph_computes_the_logits_of_the_model() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn networks_of_all_spaces_keep_their_accuracy_in_eight_bits() {
+    for (model, dataset) in of_layers() {
+        let tested = model.test_int8(&dataset, Options::default()).unwrap();
+        let [before, after] = [tested.before, tested.after].map(|a| a.percent());
+        assert!(after > before - 5.0, "{}: {after} {before}", model.genome);
     }
 }
 

@@ -12,8 +12,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use naschain_core::{Genome, SearchSpace};
-use naschain_run::{FrontMember, ProblemKind, RunSpec, RunState};
+use naschain_core::Genome;
+use naschain_run::{FrontMember, ProblemKind, RunState};
 use naschain_train::picture_from_bytes;
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore};
@@ -63,8 +63,6 @@ struct NetworkView {
     /// Whether it is better than guessing.
     is_useful: bool,
     has_model: bool,
-    /// Whether it can be exported in eight bits.
-    has_int8: bool,
     retrained: bool,
 }
 
@@ -107,7 +105,6 @@ pub(super) async fn result(State(app): State<App>) -> Reply<Json<ResultView>> {
                 },
                 is_useful,
                 has_model: model.is_some(),
-                has_int8: has_int8(&spec),
                 retrained: dir
                     .as_deref()
                     .is_some_and(|dir| retrained_description(dir, &member.genome).is_some()),
@@ -240,7 +237,6 @@ pub(super) async fn int8(
     State(app): State<App>,
     UrlPath(genome): UrlPath<String>,
 ) -> Reply<Response> {
-    check_int8(&app)?;
     let (file, served) = model_of(&app, &genome)?;
     let measure = move |served: &ServedRun| int8_accuracy(&file, &served.dataset, served.options);
     let measured = computed(served, measure).await?;
@@ -257,9 +253,6 @@ pub(super) async fn download(
             format!("there is no format {format}; use onnx, int8.onnx, safetensors or json");
         ErrorResponse::new(ProblemKind::NotFound, detail)
     })?;
-    if matches!(known, ModelFormat::Int8) {
-        check_int8(&app)?;
-    }
     let (file, served) = model_of(&app, &genome)?;
     let name = format!("{}-{genome}.{format}", file_name(&served.title));
     let make = move |served: &ServedRun| model_bytes(&file, known, &served.dataset, served.options);
@@ -273,19 +266,6 @@ pub(super) async fn download(
         ),
     ];
     Ok((headers, share.hold(bytes)).into_response())
-}
-
-/// Whether the networks of a run can be exported in eight bits.
-fn has_int8(spec: &RunSpec) -> bool {
-    matches!(spec.space, SearchSpace::Macro(_))
-}
-
-fn check_int8(app: &App) -> Reply<()> {
-    if has_int8(app.coordinator.spec()) {
-        return Ok(());
-    }
-    let detail = "eight-bit export works with networks of the macro space only";
-    Err(ErrorResponse::new(ProblemKind::NotFound, detail))
 }
 
 /// A title as a part of a file's name.
