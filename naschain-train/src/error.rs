@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Something works with networks of the macro space only.
-    #[error("{what} works with networks of the macro space only; this one is of the {space} space")]
+    /// Something works with networks of some spaces only.
+    #[error("{what} works with networks of {spaces}; this one is of the {space} space")]
     OtherSpace {
         /// What it is.
         what: &'static str,
+        /// The spaces.
+        spaces: &'static str,
         /// The name of the network's space.
         space: &'static str,
     },

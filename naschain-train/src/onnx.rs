@@ -14,6 +14,7 @@ use naschain_core::{Architecture, Network, Phase};
 use prost::Message;
 
 use crate::kernels::statistics::EPSILON;
+use crate::layers::layer_graph;
 use crate::weights::{Init, TensorSource, little_endian};
 use crate::{Dataset, Error, Model};
 use messages::{
@@ -81,15 +82,9 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
         stored: Vec::new(),
     };
     let (x, input) = (graph.normalise(model), model.network.input());
-    match (&model.network, model.network.view().graph()) {
-        (Network::Macro(architecture), _) => graph.phases(architecture, x)?,
-        (_, Some(layers)) => graph.layers(&layers, x)?,
-        _ => {
-            return Err(Error::OtherSpace {
-                what: "ONNX export",
-                space: model.space.name(),
-            });
-        }
+    match &model.network {
+        Network::Macro(architecture) => graph.phases(architecture, x)?,
+        other => graph.layers(&layer_graph(other.view()), x)?,
     }
     graph.source.finish()?;
     let image = [input.channels, input.height, input.width];

@@ -18,7 +18,7 @@ pub(crate) struct Builder<'a, B: Backend> {
 }
 
 impl<B: Backend> Builder<'_, B> {
-    fn tensor<const D: usize>(
+    pub(super) fn tensor<const D: usize>(
         &mut self,
         name: &str,
         shape: [usize; D],
@@ -33,7 +33,7 @@ impl<B: Backend> Builder<'_, B> {
 }
 
 /// Copies one tensor to the host.
-fn read<B: Backend, const D: usize>(name: String, tensor: Tensor<B, D>) -> NamedTensor {
+pub(super) fn read<B: Backend, const D: usize>(name: String, tensor: Tensor<B, D>) -> NamedTensor {
     let shape = tensor.dims().to_vec();
     NamedTensor {
         name,
@@ -129,8 +129,13 @@ impl<B: Backend> NormRelu<B> {
         })
     }
 
-    /// Normalises with the batch's statistics when training, otherwise with the running ones.
+    /// Normalises with the batch's statistics when training, otherwise with the running ones; then ReLU.
     pub(crate) fn stock_forward(&self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
+        activation::relu(self.stock_normalised(x, training))
+    }
+
+    /// The same without ReLU.
+    pub(super) fn stock_normalised(&self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images * channels, height * width]);
         let per_row = |tensor: Tensor<B, 2>| {
@@ -157,7 +162,7 @@ impl<B: Backend> NormRelu<B> {
         let y = centred * per_row(scale) + per_row(self.bias.val().unsqueeze());
         #[cfg(test)]
         operations::norm_relu(&y);
-        activation::relu(y).reshape([images, channels, height, width])
+        y.reshape([images, channels, height, width])
     }
 
     fn observe(&self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {

@@ -9,6 +9,9 @@ mod exact;
 #[cfg(test)]
 mod exact_tests;
 mod flex;
+mod layer_network;
+#[cfg(test)]
+mod layer_network_tests;
 mod layers;
 #[cfg(feature = "burn-learner")]
 mod loader;
@@ -34,6 +37,7 @@ mod training;
 
 #[cfg(feature = "cuda")]
 pub use self::cube::{Cuda, CudaAutodiff};
+pub use self::layer_network::BurnLayers;
 pub use self::layers::{Linear, NormRelu};
 #[cfg(feature = "burn-learner")]
 pub use self::loader::MiniBatchLoader;

@@ -12,7 +12,7 @@ use super::phase::{Paths, PhaseLayers};
 use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
-/// A network as a burn module, on any burn backend. Requires the feature `burn`.
+/// A network of the macro space as a burn module, on any burn backend. Requires the feature `burn`.
 ///
 /// On a backend that has [`ExactOps`](super::ExactOps), [`BurnNetwork::exact_training`] and
 /// [`BurnNetwork::exact_logits`] have the bits of a miner. [`BurnNetwork::forward`] and
@@ -64,7 +64,8 @@ impl<B: Backend> BurnNetwork<B> {
     ///
     /// # Errors
     /// [`Error::Weights`] when the tensors do not fit the architecture, or parts of the model
-    /// contradict each other.
+    /// contradict each other; [`Error::OtherSpace`] for a network of another space than the macro space,
+    /// which [`BurnLayers`](super::BurnLayers) loads.
     pub fn load(model: &Model, device: &B::Device) -> Result<Self, Error> {
         model
             .check()
@@ -72,7 +73,8 @@ impl<B: Backend> BurnNetwork<B> {
         let source = TensorSource::stored(model.weights.clone());
         let Network::Macro(architecture) = &model.network else {
             return Err(Error::OtherSpace {
-                what: "the burn module",
+                what: "BurnNetwork",
+                spaces: "the macro space (BurnLayers loads others)",
                 space: model.space.name(),
             });
         };
@@ -172,7 +174,7 @@ impl<B: Backend> BurnNetwork<B> {
 }
 
 /// One value per colour plane.
-fn scaling<B: Backend>(numbers: Vec<f64>, device: &B::Device) -> Param<Tensor<B, 4>> {
+pub(super) fn scaling<B: Backend>(numbers: Vec<f64>, device: &B::Device) -> Param<Tensor<B, 4>> {
     let shape = [1, numbers.len(), 1, 1];
     untrained(Tensor::from_data(TensorData::new(numbers, shape), device))
 }

@@ -46,16 +46,16 @@ fn model() -> Model {
 }
 
 /// Pixels over the whole range from 0 to 255.
-fn pixels(images: usize) -> Vec<f32> {
+pub(super) fn pixels(images: usize) -> Vec<f32> {
     (0..images * 64).map(|at| (at * 37 % 256) as f32).collect()
 }
 
-fn tensor<B: burn::tensor::backend::Backend>(images: usize) -> Tensor<B, 4> {
+pub(super) fn tensor<B: burn::tensor::backend::Backend>(images: usize) -> Tensor<B, 4> {
     let flat = Tensor::<B, 1>::from_floats(&pixels(images)[..], &Default::default());
     flat.reshape([images, 1, 8, 8])
 }
 
-fn assert_close(found: &[f32], right: &[f32], tolerance: f32) {
+pub(super) fn assert_close(found: &[f32], right: &[f32], tolerance: f32) {
     assert_eq!(found.len(), right.len());
     for (found, right) in found.iter().zip(right) {
         let difference = (found - right).abs();

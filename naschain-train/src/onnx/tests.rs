@@ -41,7 +41,7 @@ fn of_layers() -> Vec<(Model, Dataset)> {
         init_channels: 8,
         classes,
     };
-    let networks = (0..3).flat_map(|seed| {
+    let networks = (0..2).flat_map(|seed| {
         let spaces: [SearchSpace; 2] = [micro.clone().into(), mobile.clone().into()];
         spaces.map(|space| {
             let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
