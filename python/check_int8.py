@@ -3,7 +3,8 @@
     python check_int8.py FOLDER
 
 FOLDER contains NAME.onnx, NAME.int8.onnx, and NAME.images with the tensors `pixels` and `labels`.
-The model in eight bits may lose 0.5 points of accuracy, and may take 30 % of the bytes.
+A model has learned, with at least 80 % of the answers right; in eight bits it may lose 0.5 points of
+accuracy, and may take 36 % of the bytes, with many small tensors, or 30 % if its name is `macro`.
 """
 
 import pathlib
@@ -15,7 +16,9 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 POINTS = 0.5
-SHARE = 0.3
+LEARNED = 80
+SHARE = {"macro": 0.3}
+OTHER_SHARE = 0.36
 
 
 def accuracy(path, images):
@@ -35,10 +38,13 @@ def main(folder):
         before, after = accuracy(whole, images), accuracy(small, images)
         share = small.stat().st_size / whole.stat().st_size
         print(f"{case.stem}: {before:.2f} % in floats, {after:.2f} % in eight bits, {share:.1%} of {whole.stat().st_size} bytes")
+        if before < LEARNED:
+            sys.exit(f"{case.stem} has not learned")
         if before - after > POINTS:
             sys.exit(f"{case.stem} lost {before - after:.2f} points; at most {POINTS} are allowed")
-        if share > SHARE:
-            sys.exit(f"{case.stem} takes {share:.1%} of the bytes; at most {SHARE:.0%} are allowed")
+        limit = SHARE.get(case.stem, OTHER_SHARE)
+        if share > limit:
+            sys.exit(f"{case.stem} takes {share:.1%} of the bytes; at most {limit:.0%} are allowed")
     print(f"{len(cases)} models")
 
 

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use burn::backend::{Autodiff, Flex};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::activation::log_softmax;
-use naschain_core::{MacroSpace, MicroSpace, MobileSpace, Purpose, Recipe, SearchSpace, Stream};
+use naschain_core::{
+    Augmentation, MacroSpace, MicroSpace, MobileSpace, Purpose, Recipe, SearchSpace, Stream,
+};
 
 use super::BurnLayers;
 use super::layers::values;
@@ -31,6 +33,8 @@ fn models() -> Vec<Model> {
         classes,
     };
     let mut recipe = Recipe::default();
+    // Cutout would erase such small images.
+    recipe.augmentation = Augmentation::default();
     (recipe.epochs, recipe.train_images) = (1, 200);
     (recipe.validation_images, recipe.batch_size) = (20, 20);
     let networks = (0..2).flat_map(|seed| {

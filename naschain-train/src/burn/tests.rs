@@ -8,7 +8,7 @@ use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use naschain_core::{MacroSpace, Recipe, SearchSpace};
+use naschain_core::{Augmentation, MacroSpace, Recipe, SearchSpace};
 
 use super::BurnNetwork;
 use super::layers::values;
@@ -28,6 +28,8 @@ fn model() -> Model {
         classes: digits.classes,
     };
     let mut recipe = Recipe::default();
+    // Cutout would erase such small images.
+    recipe.augmentation = Augmentation::default();
     recipe.epochs = 1;
     recipe.train_images = 300;
     recipe.validation_images = 50;
