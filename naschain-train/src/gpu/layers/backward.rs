@@ -4,7 +4,7 @@ use cubecl::prelude::Runtime;
 use naschain_core::LayerOperation;
 
 use super::GpuLayers;
-use super::buffers::{Buffers, TrainingBuffers};
+use super::buffers::{LayerBuffers, LayerTrainingBuffers};
 use super::forward::{image_values, one_of, placed, subsample};
 use crate::gpu::View;
 use crate::gpu::launch::{
@@ -15,18 +15,18 @@ use crate::layers::plan::{LayerInput, LayerPlan, function};
 
 /// The buffers of a training step.
 #[derive(Clone, Copy)]
-struct StepBuffers<'a> {
-    buffers: &'a Buffers,
-    training: &'a TrainingBuffers,
+struct LayerStepBuffers<'a> {
+    buffers: &'a LayerBuffers,
+    training: &'a LayerTrainingBuffers,
 }
 
 impl<R: Runtime> GpuLayers<R> {
     /// From the logits' gradient to those with respect to all parameters.
-    pub(super) fn backward(&self, buffers: &Buffers, dlogits: &[f32]) {
+    pub(super) fn backward(&self, buffers: &LayerBuffers, dlogits: &[f32]) {
         let Some(training) = &buffers.training else {
             return;
         };
-        let step = StepBuffers { buffers, training };
+        let step = LayerStepBuffers { buffers, training };
         let dlogits = self.state.gpu.write(dlogits);
         self.head_backward(step, dlogits.all());
         for layer in self.plan.layers.iter().rev() {
@@ -39,8 +39,8 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// From the logits' gradient to those of the maps that the linear layer reads.
-    fn head_backward(&self, step: StepBuffers, dlogits: View) {
-        let StepBuffers { buffers, training } = step;
+    fn head_backward(&self, step: LayerStepBuffers, dlogits: View) {
+        let LayerStepBuffers { buffers, training } = step;
         let (gpu, plan) = (&self.state.gpu, &self.plan);
         let (features, classes) = (plan.features(), plan.classes());
         let (images, partial) = (buffers.images, training.partial.all());
@@ -61,7 +61,7 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// From the gradient of a layer's output to those of its inputs and weights.
-    fn layer_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
+    fn layer_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
         let (buffers, input) = (step.buffers, layer.inputs[0]);
         let gpu = &self.state.gpu;
         let [from, to] = self.plan.sides(layer);
@@ -115,8 +115,8 @@ impl<R: Runtime> GpuLayers<R> {
 
     /// Calls `f` with the buffer for a reader's gradient with respect to a map, which is then added to
     /// the gradients of its later readers.
-    fn pass_on(&self, step: StepBuffers, input: LayerInput, f: impl FnOnce(View)) {
-        let StepBuffers { buffers, training } = step;
+    fn pass_on(&self, step: LayerStepBuffers, input: LayerInput, f: impl FnOnce(View)) {
+        let LayerStepBuffers { buffers, training } = step;
         let dmap = training.dmaps[self.plan.slots[input.map]].all();
         if input.last_reader {
             return f(dmap);
@@ -127,12 +127,12 @@ impl<R: Runtime> GpuLayers<R> {
         added.run(&self.state.gpu, training.part.all(), dmap);
     }
 
-    fn convolution_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
+    fn convolution_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
         let LayerOperation::Convolution { kernel, .. } = layer.operation else {
             return;
         };
         let Some(weight) = &layer.weight else { return };
-        let StepBuffers { buffers, training } = step;
+        let LayerStepBuffers { buffers, training } = step;
         let gpu = &self.state.gpu;
         let (weights, gradient) = (self.state.weight(weight), self.state.gradient(weight));
         let (input, partial) = (layer.inputs[0], training.partial.all());
@@ -160,9 +160,9 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    fn depthwise_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
+    fn depthwise_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
         let Some(weight) = &layer.weight else { return };
-        let StepBuffers { buffers, training } = step;
+        let LayerStepBuffers { buffers, training } = step;
         let (gpu, input) = (&self.state.gpu, layer.inputs[0]);
         let convolution = self.depthwise(buffers, layer);
         let (x, partial) = (buffers.map(input), training.partial.all());
@@ -174,8 +174,8 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// Replaces the gradient with respect to a batch norm's output by that with respect to its input.
-    fn norm_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
-        let StepBuffers { buffers, training } = step;
+    fn norm_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
+        let LayerStepBuffers { buffers, training } = step;
         let Some(norm) = self.norm(buffers, layer) else {
             return;
         };
@@ -190,8 +190,8 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    fn add_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
-        let StepBuffers { buffers, training } = step;
+    fn add_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
+        let LayerStepBuffers { buffers, training } = step;
         let gpu = &self.state.gpu;
         let values = image_values(buffers, self.plan.maps[layer.output]);
         for input in &layer.inputs {
@@ -205,7 +205,7 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// A map whose channels are scaled, and the numbers by which they are.
-    fn scale_backward(&self, step: StepBuffers, layer: &LayerPlan, dout: View) {
+    fn scale_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
         let (gpu, buffers) = (&self.state.gpu, step.buffers);
         let dims = self.plan.maps[layer.output];
         let sizes = [buffers.images * dims.channels, dims.pixels()];

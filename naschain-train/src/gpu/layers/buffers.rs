@@ -1,4 +1,4 @@
-//! Buffers of a network for one batch.
+//! LayerBuffers of a network for one batch.
 
 use cubecl::prelude::Runtime;
 
@@ -6,7 +6,7 @@ use crate::gpu::{Buffer, Gpu, View};
 use crate::kernels::chunk;
 use crate::layers::plan::{LayerInput, LayersPlan};
 
-pub(super) struct Buffers {
+pub(super) struct LayerBuffers {
     /// Number of images of the batch.
     pub(super) images: usize,
     /// Capacity in images.
@@ -21,11 +21,11 @@ pub(super) struct Buffers {
     /// Inputs of the linear layer, one for each map that it reads.
     pub(super) features: Vec<Buffer>,
     pub(super) logits: Buffer,
-    pub(super) training: Option<TrainingBuffers>,
+    pub(super) training: Option<LayerTrainingBuffers>,
 }
 
-/// Buffers of the backward pass.
-pub(super) struct TrainingBuffers {
+/// LayerBuffers of the backward pass.
+pub(super) struct LayerTrainingBuffers {
     /// Gradients with respect to maps, by slot.
     pub(super) dmaps: Vec<Buffer>,
     /// One gradient before it is added to that of its map.
@@ -35,14 +35,14 @@ pub(super) struct TrainingBuffers {
     pub(super) partial: Buffer,
 }
 
-impl Buffers {
+impl LayerBuffers {
     /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
     pub(super) fn new<R: Runtime>(
         gpu: &Gpu<R>,
         plan: &LayersPlan,
         capacity: usize,
         training: bool,
-    ) -> Buffers {
+    ) -> LayerBuffers {
         let mut sizes = vec![0; plan.maps.len()];
         let mut widest = plan.features().channels;
         for layer in &plan.layers {
@@ -51,7 +51,7 @@ impl Buffers {
             widest = widest.max(dims.channels);
         }
         let features = || gpu.allocate(capacity * plan.features().channels);
-        Buffers {
+        LayerBuffers {
             images: capacity,
             capacity,
             maps: sizes.into_iter().map(|size| gpu.allocate(size)).collect(),
@@ -59,7 +59,7 @@ impl Buffers {
             stripes: [(); 2].map(|()| gpu.allocate(4 * capacity * widest)),
             features: plan.outputs.iter().map(|_| features()).collect(),
             logits: gpu.allocate(capacity * plan.linear.outputs),
-            training: training.then(|| TrainingBuffers::new(gpu, plan, capacity)),
+            training: training.then(|| LayerTrainingBuffers::new(gpu, plan, capacity)),
         }
     }
 
@@ -74,8 +74,8 @@ impl Buffers {
     }
 }
 
-impl TrainingBuffers {
-    fn new<R: Runtime>(gpu: &Gpu<R>, plan: &LayersPlan, capacity: usize) -> TrainingBuffers {
+impl LayerTrainingBuffers {
+    fn new<R: Runtime>(gpu: &Gpu<R>, plan: &LayersPlan, capacity: usize) -> LayerTrainingBuffers {
         let buffer = |size: &usize| gpu.allocate(capacity * size);
         let largest = plan.slot_sizes.iter().max().copied().unwrap_or(0);
         let sums = plan.layers.iter().filter_map(|layer| {
@@ -84,7 +84,7 @@ impl TrainingBuffers {
             Some(chunks * weight.range.len())
         });
         let linear = capacity.div_ceil(chunk(1)) * plan.linear.range.len();
-        TrainingBuffers {
+        LayerTrainingBuffers {
             dmaps: plan.slot_sizes.iter().map(buffer).collect(),
             part: buffer(&largest),
             dfeatures: buffer(&plan.features().channels),

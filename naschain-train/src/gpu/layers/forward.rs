@@ -4,7 +4,7 @@ use cubecl::prelude::Runtime;
 use naschain_core::LayerOperation;
 
 use super::GpuLayers;
-use super::buffers::Buffers;
+use super::buffers::LayerBuffers;
 use crate::gpu::launch::{
     Conv1, Conv3, CopyValues, Depthwise, ImageValues, Norm, Sources, Subsample, TapConvolution,
     Windows, apply, average, bias, copy, resize, scale_planes,
@@ -15,7 +15,7 @@ use crate::plan::MapDims;
 
 impl<R: Runtime> GpuLayers<R> {
     /// Computes the logits of the batch, with the batch's statistics if `training`.
-    pub(super) fn forward(&self, buffers: &Buffers, training: bool) {
+    pub(super) fn forward(&self, buffers: &LayerBuffers, training: bool) {
         for layer in &self.plan.layers {
             if let (true, Some(norm)) = (training, self.norm(buffers, layer)) {
                 let stripes = buffers.stripes.each_ref().map(Buffer::all);
@@ -28,7 +28,7 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// Uses the running statistics of every batch norm instead of the batch's.
-    pub(super) fn load_running_statistics(&self, buffers: &Buffers) {
+    pub(super) fn load_running_statistics(&self, buffers: &LayerBuffers) {
         for layer in &self.plan.layers {
             if let Some(norm) = self.norm(buffers, layer) {
                 norm.load_running_statistics(&self.state.gpu, [norm.statistics.mean; 2]);
@@ -37,14 +37,18 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// The layer's batch norm, if it is one.
-    pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, layer: &LayerPlan) -> Option<Norm<'a>> {
+    pub(super) fn norm<'a>(
+        &'a self,
+        buffers: &'a LayerBuffers,
+        layer: &LayerPlan,
+    ) -> Option<Norm<'a>> {
         let (z, pixels) = (layer.inputs[0], self.plan.maps[layer.output].pixels());
         let norm = layer.norm?;
         let z = buffers.map(z);
         Some(self.state.norm(norm, buffers.images, pixels, z, false))
     }
 
-    fn layer(&self, buffers: &Buffers, layer: &LayerPlan) {
+    fn layer(&self, buffers: &LayerBuffers, layer: &LayerPlan) {
         let gpu = &self.state.gpu;
         let [from, to] = self.plan.sides(layer);
         let (x, out) = (
@@ -109,7 +113,7 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    fn convolve(&self, buffers: &Buffers, layer: &LayerPlan, out: View) {
+    fn convolve(&self, buffers: &LayerBuffers, layer: &LayerPlan, out: View) {
         let LayerOperation::Convolution { kernel, .. } = layer.operation else {
             return;
         };
@@ -131,7 +135,7 @@ impl<R: Runtime> GpuLayers<R> {
     /// A 1×1 convolution of map number `number` of the layer's inputs.
     pub(super) fn pointwise<'a>(
         &self,
-        buffers: &'a Buffers,
+        buffers: &'a LayerBuffers,
         layer: &LayerPlan,
         number: usize,
     ) -> Conv1<'a> {
@@ -140,7 +144,7 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// The 3×3 convolution of the image.
-    pub(super) fn stem(&self, buffers: &Buffers, layer: &LayerPlan) -> Conv3 {
+    pub(super) fn stem(&self, buffers: &LayerBuffers, layer: &LayerPlan) -> Conv3 {
         let [from, to] = self.plan.sides(layer);
         Conv3 {
             images: buffers.images,
@@ -153,7 +157,7 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    pub(super) fn taps(&self, buffers: &Buffers, layer: &LayerPlan) -> TapConvolution {
+    pub(super) fn taps(&self, buffers: &LayerBuffers, layer: &LayerPlan) -> TapConvolution {
         let LayerOperation::Convolution { kernel, stride } = layer.operation else {
             unreachable!("the layer is a convolution")
         };
@@ -169,7 +173,7 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    pub(super) fn depthwise(&self, buffers: &Buffers, layer: &LayerPlan) -> Depthwise {
+    pub(super) fn depthwise(&self, buffers: &LayerBuffers, layer: &LayerPlan) -> Depthwise {
         let LayerOperation::Depthwise {
             kernel,
             stride,
@@ -190,7 +194,7 @@ impl<R: Runtime> GpuLayers<R> {
         }
     }
 
-    pub(super) fn windows(&self, buffers: &Buffers, layer: &LayerPlan) -> Windows {
+    pub(super) fn windows(&self, buffers: &LayerBuffers, layer: &LayerPlan) -> Windows {
         let (stride, mean) = match layer.operation {
             LayerOperation::MaxPool { stride } => (stride, false),
             LayerOperation::AveragePool { stride } => (stride, true),
@@ -207,7 +211,7 @@ impl<R: Runtime> GpuLayers<R> {
     }
 
     /// The logits from the last maps.
-    fn head(&self, buffers: &Buffers) {
+    fn head(&self, buffers: &LayerBuffers) {
         let (gpu, plan) = (&self.state.gpu, &self.plan);
         let (features, classes) = (plan.features(), plan.classes());
         let planes = buffers.images * features.channels;
@@ -228,7 +232,7 @@ impl<R: Runtime> GpuLayers<R> {
 
 /// A 1×1 convolution of the map number `number` of `of` that are alike, or a linear layer.
 pub(super) fn one_of(
-    buffers: &Buffers,
+    buffers: &LayerBuffers,
     [from, to]: [MapDims; 2],
     number: usize,
     of: usize,
@@ -243,7 +247,7 @@ pub(super) fn one_of(
     }
 }
 
-pub(super) fn subsample(buffers: &Buffers, from: MapDims, offset: usize) -> Subsample {
+pub(super) fn subsample(buffers: &LayerBuffers, from: MapDims, offset: usize) -> Subsample {
     Subsample {
         planes: buffers.images * from.channels,
         from: from.size(),
@@ -252,7 +256,12 @@ pub(super) fn subsample(buffers: &Buffers, from: MapDims, offset: usize) -> Subs
 }
 
 /// How one of several maps is placed in their concatenation, `first` its first channel there.
-pub(super) fn placed(buffers: &Buffers, from: MapDims, to: MapDims, first: usize) -> CopyValues {
+pub(super) fn placed(
+    buffers: &LayerBuffers,
+    from: MapDims,
+    to: MapDims,
+    first: usize,
+) -> CopyValues {
     CopyValues {
         images: buffers.images,
         values: from.image(),
@@ -262,7 +271,7 @@ pub(super) fn placed(buffers: &Buffers, from: MapDims, to: MapDims, first: usize
     }
 }
 
-pub(super) fn image_values(buffers: &Buffers, dims: MapDims) -> ImageValues {
+pub(super) fn image_values(buffers: &LayerBuffers, dims: MapDims) -> ImageValues {
     ImageValues {
         images: buffers.images,
         image: dims.image(),

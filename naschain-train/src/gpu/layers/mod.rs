@@ -8,7 +8,7 @@ mod forward;
 use cubecl::prelude::Runtime;
 use naschain_core::{NetworkRef, Recipe};
 
-use self::buffers::Buffers;
+use self::buffers::LayerBuffers;
 use crate::Error;
 use crate::engine::{Engine, StepInput};
 use crate::evaluation::BATCH;
@@ -26,7 +26,7 @@ pub(crate) struct GpuLayers<R: Runtime> {
     /// Elements per image of the input.
     image: usize,
     state: GpuState<R>,
-    buffers: Option<Buffers>,
+    buffers: Option<LayerBuffers>,
     cross_entropy: CrossEntropy,
     /// Whether [`Engine::start_training`] was called, so the backward pass needs buffers.
     training: bool,
@@ -106,13 +106,13 @@ impl<R: Runtime> Engine for GpuLayers<R> {
 
 impl<R: Runtime> GpuLayers<R> {
     /// Copies the images of one pass to the device, into buffers that have room for them.
-    fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) -> Buffers {
+    fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) -> LayerBuffers {
         let images = pixels.len() / self.image;
         let (gpu, training) = (&self.state.gpu, self.training);
         let fitting = self.buffers.take();
         let fitting = fitting.filter(|buffers| buffers.capacity >= images);
         let mut buffers =
-            fitting.unwrap_or_else(|| Buffers::new(gpu, &self.plan, images, training));
+            fitting.unwrap_or_else(|| LayerBuffers::new(gpu, &self.plan, images, training));
         buffers.images = images;
         buffers.maps[0] = gpu.write(pixels);
         buffers.factors = match factors {
@@ -122,7 +122,7 @@ impl<R: Runtime> GpuLayers<R> {
         buffers
     }
 
-    fn read_logits(&self, buffers: &Buffers) -> Vec<f32> {
+    fn read_logits(&self, buffers: &LayerBuffers) -> Vec<f32> {
         let numbers = buffers.images * self.plan.linear.outputs;
         self.state.gpu.read(&buffers.logits, numbers)
     }
