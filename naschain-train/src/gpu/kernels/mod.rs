@@ -7,6 +7,7 @@
 //! `[out][kernel row][in][kernel column]`.
 
 #![allow(missing_docs)] // the kernel macro generates undocumented public functions
+#![allow(clippy::manual_is_multiple_of)] // which kernels do not know
 
 pub(crate) mod convolution;
 pub(crate) mod depthwise;

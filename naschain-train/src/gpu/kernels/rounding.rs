@@ -20,7 +20,7 @@ pub(super) fn divide(a: f32, b: f32) -> f32 {
         let mut down = 1.0f32;
         if a.abs() < 1e-18f32 {
             up = 18446744073709551616.0f32;
-            down = 5.421010862427522e-20f32;
+            down = 5.421_011e-20_f32;
         }
         let dividend = a * up;
         quotient *= up;

@@ -60,7 +60,7 @@ pub(crate) fn apply_back(
         part = select(x > -3.0f32, below, 0.0f32);
     }
     if add {
-        part = dx[ABSOLUTE_POS] + part;
+        part += dx[ABSOLUTE_POS];
     }
     dx[ABSOLUTE_POS] = part;
 }
@@ -85,7 +85,7 @@ pub(crate) fn add(
     let mut first = a[ABSOLUTE_POS];
     let mut factor = 1.0f32;
     if drops_a {
-        first = factors[a_at + ABSOLUTE_POS / image] * first;
+        first *= factors[a_at + ABSOLUTE_POS / image];
     }
     if drops_b {
         factor = factors[b_at + ABSOLUTE_POS / image];
