@@ -44,7 +44,7 @@ pub(crate) struct Exercise {
     recipe: Recipe,
 }
 
-/// Trainings of a few seconds that together cover every kind of layer, every option of the recipe,
+/// Trainings of a few seconds that together cover every kind of layer of the macro space, every option of the recipe,
 /// a last batch that is not full, and sums that are long enough to be split.
 pub(crate) fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
     let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {

@@ -2,7 +2,8 @@
 //!
 //! Each thread computes all sums of its own outputs in the defined order; threads share nothing and
 //! need no synchronisation. Every product that is added is part of an explicit `fma`, so the CUDA
-//! compiler, which may contract products and sums, finds none to contract. Maps are
+//! compiler, which may contract products and sums, finds none to contract. A factor of an `fma` is no
+//! constant 1 where the addend is a product: it would be compiled to their sum. Maps are
 //! `[image][channel][row][column]`, that is blocks of one channel; weights are
 //! `[out][kernel row][in][kernel column]`.
 

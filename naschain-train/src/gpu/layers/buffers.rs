@@ -1,4 +1,4 @@
-//! LayerBuffers of a network for one batch.
+//! Buffers of a network for one batch.
 
 use cubecl::prelude::Runtime;
 
@@ -24,7 +24,7 @@ pub(super) struct LayerBuffers {
     pub(super) training: Option<LayerTrainingBuffers>,
 }
 
-/// LayerBuffers of the backward pass.
+/// Buffers of the backward pass.
 pub(super) struct LayerTrainingBuffers {
     /// Gradients with respect to maps, by slot.
     pub(super) dmaps: Vec<Buffer>,

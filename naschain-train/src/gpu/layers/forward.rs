@@ -107,9 +107,30 @@ impl<R: Runtime> GpuLayers<R> {
                 let [a, b] = [layer.inputs[0], layer.inputs[1]];
                 let factors = [a, b].map(|input| buffers.factors_of(input.path));
                 let maps = [a, b].map(|input| buffers.map(input));
-                image_values(buffers, to).add(gpu, maps, factors, out);
+                self.add(buffers, to, maps, factors, out);
             }
             other => unreachable!("{other:?} is planned for no network"),
+        }
+    }
+
+    /// The sum of two maps, of which drop-path may have factors.
+    fn add(
+        &self,
+        buffers: &LayerBuffers,
+        dims: MapDims,
+        [a, b]: [View; 2],
+        factors: [Option<View>; 2],
+        out: View,
+    ) {
+        let (gpu, values) = (&self.state.gpu, image_values(buffers, dims));
+        match factors {
+            // Not in one kernel: `fma(1, b, factor * a)` is compiled to a sum of a product, which CUDA's
+            // compiler contracts.
+            [Some(factors), None] => {
+                values.scale(gpu, a, factors, out, false);
+                CopyValues::all(values.images, values.image, true).run(gpu, b, out);
+            }
+            factors => values.add(gpu, [a, b], factors, out),
         }
     }
 
