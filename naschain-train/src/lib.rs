@@ -35,6 +35,8 @@ mod schedule;
 mod states;
 #[cfg(test)]
 mod test_folder;
+#[cfg(test)]
+mod test_models;
 mod trace;
 mod training;
 mod weights;

@@ -6,9 +6,10 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData, activation, module};
 use naschain_core::{GraphLayer, LayerGraph, LayerOperation, Shape};
 
-use super::layers::{Builder, Linear, NormRelu, read};
+use super::layers::{Builder, Linear, NormRelu, means, read};
 use super::network::scaling;
-use crate::weights::{Init, TensorSource, Weights};
+use crate::layers::plan::LayerWeight;
+use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
 /// A network of the micro or the mobile space as a burn module, by burn's own operations, on any burn backend.
@@ -70,34 +71,26 @@ impl<B: Backend> LayerTensors<B> {
         graph: &LayerGraph,
         layer: &GraphLayer,
     ) -> Result<Self, Error> {
-        let (name, channels) = (&layer.name, layer.output.channels);
+        let channels = layer.output.channels;
         let mut tensors = LayerTensors {
             weight: None,
             bias: None,
             norm: None,
         };
-        let shape = match layer.operation {
-            LayerOperation::Convolution { kernel, .. } => {
-                let read = layer.inputs.iter().map(|map| graph.shape(*map).channels);
-                Some([channels, read.sum(), kernel[0], kernel[1]])
+        if layer.operation == LayerOperation::BatchNorm {
+            tensors.norm = Some(NormRelu::build(builder, &layer.name, channels)?);
+        } else if let Some(weight) = LayerWeight::of(graph, layer) {
+            let (name, start) = (&weight.name, weight.start);
+            match weight.shape[..] {
+                [outputs, inputs, rows, columns] => {
+                    let weight = builder.tensor(name, [outputs, inputs, rows, columns], start)?;
+                    tensors.weight = Some(Param::from_tensor(weight));
+                }
+                _ => {
+                    let bias = builder.tensor(name, [channels], start)?;
+                    tensors.bias = Some(Param::from_tensor(bias));
+                }
             }
-            LayerOperation::Depthwise { kernel, .. } => Some([channels, 1, kernel, kernel]),
-            LayerOperation::Bias => {
-                let bias = builder.tensor(name, [channels], Init::Constant(0.0))?;
-                tensors.bias = Some(Param::from_tensor(bias));
-                None
-            }
-            LayerOperation::BatchNorm => {
-                tensors.norm = Some(NormRelu::build(builder, name, channels)?);
-                None
-            }
-            _ => None,
-        };
-        if let Some(shape) = shape {
-            let fan_in = shape[1..].iter().product();
-            let name = format!("{name}.weight");
-            let weight = builder.tensor(&name, shape, Init::Uniform { fan_in })?;
-            tensors.weight = Some(Param::from_tensor(weight));
         }
         Ok(tensors)
     }
@@ -266,14 +259,6 @@ impl<B: Backend> BurnLayers<B> {
 
 fn hard_sigmoid<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     x.add_scalar(3.0).clamp(0.0, 6.0).div_scalar(6.0)
-}
-
-/// The mean of each channel, `[images, channels, 1, 1]`.
-fn means<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    let [images, channels, height, width] = x.dims();
-    let rows = x.reshape([images, channels, height * width]);
-    let means = rows.sum_dim(2).div_scalar((height * width) as f64);
-    means.reshape([images, channels, 1, 1])
 }
 
 /// Every second pixel of every second row, of images with even sides.

@@ -48,6 +48,14 @@ pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
     data.into_vec().expect("just converted to f32")
 }
 
+/// The mean of each channel, `[images, channels, 1, 1]`.
+pub(super) fn means<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [images, channels, height, width] = x.dims();
+    let rows = x.reshape([images, channels, height * width]);
+    let means = rows.sum_dim(2).div_scalar((height * width) as f64);
+    means.reshape([images, channels, 1, 1])
+}
+
 /// A tensor that is part of a record and that optimisers do not change.
 pub(super) fn untrained<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
     Param::initialized(ParamId::new(), tensor)

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, module};
 use naschain_core::{Architecture, Network};
 
-use super::layers::{Builder, Linear, untrained};
+use super::layers::{Builder, Linear, means, untrained};
 #[cfg(test)]
 use super::operations;
 use super::phase::{Paths, PhaseLayers};
@@ -166,10 +166,9 @@ impl<B: Backend> BurnNetwork<B> {
         }
         #[cfg(test)]
         operations::pool(&x);
-        let [images, channels, height, width] = x.dims();
-        let rows = x.reshape([images, channels, height * width]);
-        let means = rows.sum_dim(2).div_scalar((height * width) as f64);
-        self.linear.stock_forward(means.reshape([images, channels]))
+        let [images, channels, _, _] = x.dims();
+        self.linear
+            .stock_forward(means(x).reshape([images, channels]))
     }
 }
 

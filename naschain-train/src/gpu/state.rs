@@ -145,6 +145,15 @@ impl<R: Runtime> GpuState<R> {
         }
     }
 
+    /// Makes every batch norm use its running statistics instead of a batch's.
+    pub(crate) fn use_running_statistics(&self) {
+        for norm in 0..self.norms.len() {
+            // They depend on no map.
+            let norm = self.norm(norm, 0, 0, self.statistics.all(), false);
+            norm.load_running_statistics(&self.gpu, [norm.statistics.mean; 2]);
+        }
+    }
+
     /// The backward pass of such a batch norm, with gradients in [`GpuState::gradients`].
     pub(crate) fn norm_backward(&self, norm: Norm, dy: View, stripes: &[Buffer; 2], dz: View) {
         norm.backward(

@@ -291,10 +291,10 @@ fn dims(shape: Shape, lanes: &dyn Fn(usize) -> usize) -> MapDims {
 }
 
 /// A tensor that a layer is trained with, batch norm apart.
-struct LayerWeight {
-    name: String,
-    shape: Vec<usize>,
-    start: Init,
+pub(crate) struct LayerWeight {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) start: Init,
     packing: Packing,
     /// Number of maps that its inputs come from.
     maps: usize,
@@ -302,7 +302,7 @@ struct LayerWeight {
 
 impl LayerWeight {
     /// That of a convolution or of a bias; `None` for other layers.
-    fn of(graph: &LayerGraph, layer: &GraphLayer) -> Option<LayerWeight> {
+    pub(crate) fn of(graph: &LayerGraph, layer: &GraphLayer) -> Option<LayerWeight> {
         let channels = layer.output.channels;
         let read = layer.inputs.iter().map(|map| graph.shape(*map).channels);
         let (shape, packing, maps) = match layer.operation {

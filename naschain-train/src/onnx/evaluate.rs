@@ -8,7 +8,7 @@ use crate::onnx::int8::{INT8, INT32, UINT8};
 use crate::onnx::layers::INT64;
 use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::operators::{
-    by_channel, convolution, function, joined, means, resized, slice, sum, windows,
+    by_channel, convolution, hard_sigmoid, joined, means, resized, slice, sum, windows,
 };
 
 /// One value of one image: channels × height × width.
@@ -70,18 +70,17 @@ impl<'a> Evaluator<'a> {
             let name = node.input.get(index)?;
             self.stored.get(name.as_str())
         };
-        let map = |index: usize| values.get(node.input.get(index)?.as_str());
         let each = |f: &dyn Fn(f32) -> f32| FeatureMap {
             shape: x.shape,
             values: x.values.iter().map(|&value| f(value)).collect(),
         };
-        if let Some(function) = function(node) {
-            return each(&function);
-        }
         match (node.op_type.as_str(), stored(1)) {
             ("Sub", Some(by)) => by_channel(x, &by.values, |x, by| x - by),
             ("Div", Some(by)) => by_channel(x, &by.values, |x, by| x / by),
             ("Conv" | "Gemm", Some(weight)) => convolution(node, x, weight, stored(2)),
+            ("Relu", _) => each(&|value| value.max(0.0)),
+            ("HardSigmoid", _) => each(&hard_sigmoid(node)),
+            ("HardSwish", _) => each(&|value| value * (value / 6.0 + 0.5).clamp(0.0, 1.0)),
             ("MaxPool" | "AveragePool", _) => windows(node, x),
             ("GlobalAveragePool", _) => means(x),
             ("QuantizeLinear", Some(scale)) => {
@@ -94,9 +93,10 @@ impl<'a> Evaluator<'a> {
             }
             ("Concat", _) => joined(node.input.iter().map(|name| &values[name.as_str()])),
             ("Add", Some(by)) => by_channel(x, &by.values, |x, by| x + by),
-            ("Add", None) => map(1).map_or_else(|| x.clone(), |other| sum(x, other)),
-            ("Mul", _) => {
-                map(1).map_or_else(|| x.clone(), |by| by_channel(x, &by.values, |x, by| x * by))
+            ("Add", None) => sum(x, &values[node.input[1].as_str()]),
+            ("Mul", None) => {
+                let factors = &values[node.input[1].as_str()];
+                by_channel(x, &factors.values, |x, by| x * by)
             }
             ("Slice", Some(starts)) => {
                 let steps = stored(4).map_or(&[1.0; 2][..], |steps| &steps.values);
@@ -106,8 +106,9 @@ impl<'a> Evaluator<'a> {
                 let ratios = stored(2).map_or(&[1.0; 4][..], |scales| &scales.values);
                 resized(x, [ratios[2], ratios[3]])
             }
-            // Flatten keeps the numbers and their order.
-            _ => x.clone(),
+            // It keeps the numbers and their order.
+            ("Flatten", _) => x.clone(),
+            (other, _) => unreachable!("{other} is exported for no network"),
         }
     }
 }

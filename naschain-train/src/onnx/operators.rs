@@ -1,40 +1,27 @@
 //! ONNX operators on one image, as plain loops.
 
 use crate::onnx::evaluate::{FeatureMap, Stored};
-use crate::onnx::messages::NodeProto;
+use crate::onnx::messages::{AttributeProto, NodeProto};
+
+fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
+    node.attribute.iter().find(|found| found.name == name)
+}
 
 /// The integers of an attribute; `default` where it is absent.
 fn integers<const N: usize>(node: &NodeProto, name: &str, default: usize) -> [usize; N] {
-    let found = node.attribute.iter().find(|found| found.name == name);
-    let numbers = found.map_or(&[][..], |found| &found.ints);
+    let numbers = attribute(node, name).map_or(&[][..], |found| &found.ints);
     std::array::from_fn(|at| numbers.get(at).map_or(default, |number| *number as usize))
 }
 
 fn groups(node: &NodeProto) -> usize {
-    let found = node.attribute.iter().find(|found| found.name == "group");
-    found.map_or(1, |found| found.i as usize)
+    attribute(node, "group").map_or(1, |found| found.i as usize)
 }
 
-/// The number of an attribute.
-fn number(node: &NodeProto, name: &str) -> f32 {
-    let found = node.attribute.iter().find(|found| found.name == name);
-    found.map_or(0.0, |found| found.f)
-}
-
-/// Each value by itself; `None` for another operator.
-pub(super) fn function(node: &NodeProto) -> Option<impl Fn(f32) -> f32 + use<>> {
-    let (alpha, beta) = (number(node, "alpha"), number(node, "beta"));
-    let kind = match node.op_type.as_str() {
-        "Relu" => 0,
-        "HardSigmoid" => 1,
-        "HardSwish" => 2,
-        _ => return None,
-    };
-    Some(move |x: f32| match kind {
-        0 => x.max(0.0),
-        1 => (alpha * x + beta).clamp(0.0, 1.0),
-        _ => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-    })
+/// The function of one value that ONNX calls hard sigmoid.
+pub(super) fn hard_sigmoid(node: &NodeProto) -> impl Fn(f32) -> f32 + use<> {
+    let number = |name: &str| attribute(node, name).map_or(0.0, |found| found.f);
+    let (alpha, beta) = (number("alpha"), number("beta"));
+    move |x| (alpha * x + beta).clamp(0.0, 1.0)
 }
 
 /// Each value with the number of its channel.

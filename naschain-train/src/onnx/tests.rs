@@ -1,20 +1,16 @@
 //! Folding and eight bits, without another program; `tests/integration/export.rs` compares with onnxruntime.
 
-use std::ops::ControlFlow;
-
-use naschain_core::{
-    Augmentation, Genome, MacroSpace, MicroSpace, MobileSpace, Network, Purpose, Recipe,
-    SearchSpace, Stream,
-};
+use naschain_core::{MacroSpace, Network};
 use prost::Message;
 
 use crate::onnx::evaluate::{Evaluator, FeatureMap};
 use crate::onnx::fold::fold;
 use crate::onnx::graph;
 use crate::onnx::messages::{GraphProto, ModelProto};
-use crate::{Dataset, Error, Model, Options, evaluate, train};
+use crate::test_models::{of_layers, trained};
+use crate::{Dataset, Error, Model, Options, evaluate};
 
-fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
+fn model(genome: &str, init_channels: usize) -> Model {
     let space = MacroSpace {
         phases: 2,
         nodes: 3,
@@ -22,50 +18,7 @@ fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
         init_channels,
         classes: 10,
     };
-    trained(&space.into(), genome.parse().unwrap())
-}
-
-/// Random networks of the other spaces.
-fn of_layers() -> Vec<(Model, Dataset)> {
-    let (input, classes) = (Dataset::digits().shape, 10);
-    let micro = MicroSpace {
-        blocks: 4,
-        layers: 3,
-        input,
-        init_channels: 4,
-        classes,
-    };
-    let mobile = MobileSpace {
-        stages: 2,
-        depth: 2,
-        input,
-        init_channels: 8,
-        classes,
-    };
-    let networks = (0..2).flat_map(|seed| {
-        let spaces: [SearchSpace; 2] = [micro.clone().into(), mobile.clone().into()];
-        spaces.map(|space| {
-            let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
-            let genome = space.random_genome(&mut stream).unwrap();
-            trained(&space, genome)
-        })
-    });
-    networks.collect()
-}
-
-fn trained(space: &SearchSpace, genome: Genome) -> (Model, Dataset) {
-    let dataset = Dataset::digits();
-    let mut recipe = Recipe::default();
-    // Cutout would erase such small images.
-    recipe.augmentation = Augmentation::default();
-    (recipe.epochs, recipe.train_images, recipe.learning_rate) = (3, 512, 0.05);
-    (recipe.validation_images, recipe.batch_size) = (10, 16);
-    let architecture = space.decode(&genome).unwrap();
-    let mut proceed = |_: &_| ControlFlow::Continue(());
-    let options = Options::default();
-    let trained = train(&architecture, &dataset, &recipe, options, &mut proceed).unwrap();
-    let model = Model::new(space, &genome, &dataset, &recipe, trained).unwrap();
-    (model, dataset)
+    trained(&space.into(), &genome.parse().unwrap())
 }
 
 fn operators(graph: &GraphProto, op_type: &str) -> usize {
@@ -84,7 +37,8 @@ fn the_folded_graph_computes_the_logits_of_the_model() {
         ("0000-0000", 4),
     ];
     let of_phases = genomes.map(|(genome, channels)| model(genome, channels));
-    for (model, dataset) in of_phases.into_iter().chain(of_layers()) {
+    let dataset = Dataset::digits();
+    for model in of_phases.into_iter().chain(of_layers()) {
         let genome = &model.genome;
         let folded = fold(graph(&model).unwrap());
         assert_eq!(operators(&folded, "BatchNormalization"), 0, "{genome}");
@@ -111,7 +65,8 @@ fn the_folded_graph_computes_the_logits_of_the_model() {
 
 #[test]
 fn networks_of_all_spaces_keep_their_accuracy_in_eight_bits() {
-    for (model, dataset) in of_layers() {
+    let dataset = Dataset::digits();
+    for model in of_layers() {
         let tested = model.test_int8(&dataset, Options::default()).unwrap();
         let [before, after] = [tested.before, tested.after].map(|a| a.percent());
         assert!(before > 50.0, "{}: {before}", model.genome);
@@ -121,7 +76,7 @@ fn networks_of_all_spaces_keep_their_accuracy_in_eight_bits() {
 
 #[test]
 fn eight_bits_are_small_and_always_the_same() {
-    let (model, dataset) = model("1110-1110", 16);
+    let (model, dataset) = (model("1110-1110", 16), Dataset::digits());
     let [small, whole] = [
         model.to_onnx_int8(&dataset).unwrap(),
         model.to_onnx().unwrap(),
@@ -143,7 +98,7 @@ fn eight_bits_are_small_and_always_the_same() {
 
 #[test]
 fn eight_bits_are_tested_on_the_test_images() {
-    let (model, dataset) = model("1110-1110", 16);
+    let (model, dataset) = (model("1110-1110", 16), Dataset::digits());
     let options = Options::default();
     let tested = model.test_int8(&dataset, options).unwrap();
     assert_eq!(tested.images, dataset.test.len());
@@ -158,7 +113,7 @@ fn eight_bits_are_tested_on_the_test_images() {
 
 #[test]
 fn images_of_another_shape_cannot_calibrate() {
-    let (mut model, dataset) = model("1010-1010", 2);
+    let (mut model, dataset) = (model("1010-1010", 2), Dataset::digits());
     let Network::Macro(architecture) = &mut model.network else {
         panic!("{:?}", model.network)
     };

@@ -1,4 +1,4 @@
-//! Pooling and copies.
+//! Pooling.
 
 use cubecl::prelude::*;
 
@@ -78,12 +78,5 @@ pub(crate) fn average_back(
 ) {
     if ABSOLUTE_POS < numbers {
         dy[ABSOLUTE_POS] = divide(dmeans[ABSOLUTE_POS / pixels], f32::cast_from(pixels));
-    }
-}
-
-#[cube(launch_unchecked)]
-pub(crate) fn copy(from: &Array<f32>, to: &mut Array<f32>, numbers: usize, to_at: usize) {
-    if ABSOLUTE_POS < numbers {
-        to[to_at + ABSOLUTE_POS] = from[ABSOLUTE_POS];
     }
 }

@@ -2,11 +2,11 @@
 
 use cubecl::prelude::*;
 
-use super::{TILE, WEIGHTS, dim, fold_parts, grid};
+use super::{TILE, WEIGHTS, dim, fold_chunks, grid};
 use crate::gpu::kernels::gradient::conv1_weights;
 use crate::gpu::kernels::join::{SOURCE, Sizes1Launch, conv1, conv1_back};
 use crate::gpu::{Gpu, View};
-use crate::kernels::{BLOCK, chunk};
+use crate::kernels::chunk;
 
 /// The maps that a 1×1 convolution reads.
 #[derive(Clone, Copy)]
@@ -213,8 +213,8 @@ impl Conv1<'_> {
 
     /// Folds the chunks' sums of all maps.
     pub(crate) fn fold_gradient<R: Runtime>(&self, gpu: &Gpu<R>, partial: View, out: View) {
-        let block = BLOCK / chunk(self.pixels);
-        fold_parts(gpu, partial, out, self.chunks(), block, self.weights());
+        let sizes = [self.images, self.pixels];
+        fold_chunks(gpu, partial, out, sizes, self.weights());
     }
 
     /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.

@@ -2,11 +2,11 @@
 
 use cubecl::prelude::*;
 
-use super::{TILE, WEIGHTS, dim, fold_parts, grid};
+use super::{TILE, WEIGHTS, dim, fold_chunks, grid};
 use crate::gpu::kernels::convolution::{Sizes3Launch, conv3};
 use crate::gpu::kernels::gradient::{Weights3Launch, conv3_weights};
 use crate::gpu::{Gpu, View};
-use crate::kernels::{BLOCK, chunk};
+use crate::kernels::chunk;
 
 /// A 3×3 convolution.
 #[derive(Clone, Copy)]
@@ -145,13 +145,7 @@ impl Conv3 {
                 self.oihw,
             );
         }
-        fold_parts(
-            gpu,
-            partial,
-            out,
-            self.chunks(),
-            BLOCK / images,
-            self.weights(),
-        );
+        let sizes = [self.images, self.height * self.width];
+        fold_chunks(gpu, partial, out, sizes, self.weights());
     }
 }

@@ -2,12 +2,12 @@
 
 use cubecl::prelude::*;
 
-use super::{dim, fold_parts, grid};
+use super::{dim, fold_chunks, grid};
 use crate::gpu::kernels::depthwise::{
     DepthwiseSizesLaunch, depthwise, depthwise_back, depthwise_weights,
 };
 use crate::gpu::{Gpu, View};
-use crate::kernels::{BLOCK, chunk};
+use crate::kernels::chunk;
 
 /// A depthwise convolution with the padding that keeps the resolution.
 #[derive(Clone, Copy)]
@@ -34,10 +34,6 @@ impl Depthwise {
 
     fn out_pixels(&self) -> usize {
         self.to[0] * self.to[1]
-    }
-
-    fn chunks(&self) -> usize {
-        self.images.div_ceil(chunk(self.out_pixels()))
     }
 
     fn sizes<R: Runtime>(&self, weights_at: usize) -> DepthwiseSizesLaunch<R> {
@@ -98,7 +94,8 @@ impl Depthwise {
         partial: View,
         out: View,
     ) {
-        let (chunks, images) = (self.chunks(), chunk(self.out_pixels()));
+        let images = chunk(self.out_pixels());
+        let chunks = self.images.div_ceil(images);
         assert_eq!((x.at, dz.at, partial.at), (0, 0, 0));
         // SAFETY: as above.
         unsafe {
@@ -113,6 +110,7 @@ impl Depthwise {
                 images,
             );
         }
-        fold_parts(gpu, partial, out, chunks, BLOCK / images, self.weights());
+        let sizes = [self.images, self.out_pixels()];
+        fold_chunks(gpu, partial, out, sizes, self.weights());
     }
 }

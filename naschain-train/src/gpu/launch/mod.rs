@@ -17,7 +17,7 @@ use cubecl::prelude::*;
 pub(crate) use self::conv1::{Conv1, Sources};
 pub(crate) use self::conv3::Conv3;
 pub(crate) use self::depthwise::Depthwise;
-pub(crate) use self::moves::{CopyValues, Subsample, resize};
+pub(crate) use self::moves::{CopyValues, Subsample, copy, resize};
 pub(crate) use self::norm::{Norm, StatisticsViews};
 pub(crate) use self::taps::TapConvolution;
 #[cfg(feature = "cuda")]
@@ -26,6 +26,7 @@ pub(crate) use self::update::{Sgd, Update};
 pub(crate) use self::values::{ImageValues, apply, apply_back, scale_planes, scale_sums};
 pub(crate) use self::window::Windows;
 use super::{Gpu, View, kernels};
+use crate::kernels::{BLOCK, chunk};
 
 /// Threads per block.
 const THREADS: u32 = 128;
@@ -76,6 +77,20 @@ pub(crate) fn fold_parts<R: Runtime>(
             out.at,
         );
     }
+}
+
+/// Folds the sums of the gradient with respect to `numbers` weights, one per chunk of images, of a
+/// convolution whose output has `pixels`.
+fn fold_chunks<R: Runtime>(
+    gpu: &Gpu<R>,
+    partial: View,
+    out: View,
+    [images, pixels]: [usize; 2],
+    numbers: usize,
+) {
+    let in_chunk = chunk(pixels);
+    let chunks = images.div_ceil(in_chunk);
+    fold_parts(gpu, partial, out, chunks, BLOCK / in_chunk, numbers);
 }
 
 fn plane_sums<R: Runtime>(gpu: &Gpu<R>, z: View, sums: View, planes: usize, pixels: usize) {
@@ -185,22 +200,6 @@ pub(crate) fn pool_back<R: Runtime>(
             height,
             width,
             dout.at,
-        );
-    }
-}
-
-pub(crate) fn copy<R: Runtime>(gpu: &Gpu<R>, from: View, to: View, numbers: usize) {
-    assert_eq!(from.at, 0);
-    // SAFETY: as above.
-    unsafe {
-        kernels::pool::copy::launch_unchecked::<R>(
-            &gpu.client,
-            grid(numbers),
-            dim(),
-            from.arg(numbers),
-            to.arg(numbers),
-            numbers,
-            to.at,
         );
     }
 }

@@ -125,6 +125,18 @@ impl CopyValues {
     }
 }
 
+/// Copies the first `numbers` elements of a buffer.
+pub(crate) fn copy<R: Runtime>(gpu: &Gpu<R>, from: View, to: View, numbers: usize) {
+    let copied = CopyValues {
+        images: 1,
+        values: numbers,
+        from: [numbers, 0],
+        to: [to.at + numbers, to.at],
+        add: false,
+    };
+    copied.run(gpu, from, to.buffer.all());
+}
+
 /// Bilinear interpolation of `planes` of `from` rows and columns to `to`.
 pub(crate) fn resize<R: Runtime>(
     gpu: &Gpu<R>,

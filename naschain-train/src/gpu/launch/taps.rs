@@ -2,10 +2,10 @@
 
 use cubecl::prelude::*;
 
-use super::{dim, fold_parts, grid};
+use super::{dim, fold_chunks, grid};
 use crate::gpu::kernels::taps::{TapSizesLaunch, taps, taps_back, taps_weights};
 use crate::gpu::{Gpu, View};
-use crate::kernels::{BLOCK, chunk};
+use crate::kernels::chunk;
 
 /// A convolution whose kernel is one row or one column, with the padding that keeps the resolution.
 #[derive(Clone, Copy)]
@@ -113,6 +113,7 @@ impl TapConvolution {
                 images,
             );
         }
-        fold_parts(gpu, partial, out, chunks, BLOCK / images, self.weights());
+        let sizes = [self.images, self.out_pixels()];
+        fold_chunks(gpu, partial, out, sizes, self.weights());
     }
 }

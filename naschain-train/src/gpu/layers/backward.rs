@@ -32,10 +32,15 @@ impl<R: Runtime> GpuLayers<R> {
         for layer in self.plan.layers.iter().rev() {
             // Images have no gradient.
             if !self.plan.is_image[layer.output] {
-                let dout = training.dmaps[self.plan.slots[layer.output]].all();
+                let dout = self.dmap(step, layer.output);
                 self.layer_backward(step, layer, dout);
             }
         }
+    }
+
+    /// The buffer of the gradient with respect to a map.
+    fn dmap<'a>(&self, step: LayerStepBuffers<'a>, map: usize) -> View<'a> {
+        step.training.dmaps[self.plan.slots[map]].all()
     }
 
     /// From the logits' gradient to those of the maps that the linear layer reads.
@@ -53,7 +58,7 @@ impl<R: Runtime> GpuLayers<R> {
             conv.gradient_parts(gpu, buffers.features[number].all(), dlogits, partial);
             let (weights, dfeatures) = (self.state.weight(&plan.linear), training.dfeatures.all());
             conv.run_back(gpu, dlogits, weights, dfeatures, false);
-            let dmap = training.dmaps[plan.slots[*map]].all();
+            let dmap = self.dmap(step, *map);
             let pixels = plan.maps[*map].pixels();
             average_back(gpu, dfeatures, dmap, images * features.channels, pixels);
         }
@@ -71,7 +76,7 @@ impl<R: Runtime> GpuLayers<R> {
             LayerOperation::BatchNorm => self.norm_backward(step, layer, dout),
             LayerOperation::Relu | LayerOperation::HardSigmoid | LayerOperation::HardSwish => {
                 let function = function(layer.operation);
-                let dx = step.training.dmaps[self.plan.slots[input.map]].all();
+                let dx = self.dmap(step, input.map);
                 let numbers = buffers.images * to.image();
                 let views = [buffers.map(input), dout, dx];
                 apply_back(gpu, function, views, numbers, !input.last_reader);
@@ -81,7 +86,7 @@ impl<R: Runtime> GpuLayers<R> {
                 let mut first = 0;
                 for input in &layer.inputs {
                     let from = self.plan.maps[input.map];
-                    let dmap = step.training.dmaps[self.plan.slots[input.map]].all();
+                    let dmap = self.dmap(step, input.map);
                     let back = placed(buffers, from, to, first).back(!input.last_reader);
                     back.run(gpu, dout, dmap);
                     first += from.channels;
@@ -116,15 +121,20 @@ impl<R: Runtime> GpuLayers<R> {
     /// Calls `f` with the buffer for a reader's gradient with respect to a map, which is then added to
     /// the gradients of its later readers.
     fn pass_on(&self, step: LayerStepBuffers, input: LayerInput, f: impl FnOnce(View)) {
-        let LayerStepBuffers { buffers, training } = step;
-        let dmap = training.dmaps[self.plan.slots[input.map]].all();
         if input.last_reader {
-            return f(dmap);
+            return f(self.dmap(step, input.map));
         }
-        f(training.part.all());
+        let part = step.training.part.all();
+        f(part);
+        self.add_gradient(step, input, part);
+    }
+
+    /// Adds a reader's gradient with respect to a map to those of its later readers.
+    fn add_gradient(&self, step: LayerStepBuffers, input: LayerInput, gradient: View) {
+        let dmap = self.dmap(step, input.map);
         let image = self.plan.maps[input.map].image();
-        let added = CopyValues::all(buffers.images, image, true);
-        added.run(&self.state.gpu, training.part.all(), dmap);
+        let added = CopyValues::all(step.buffers.images, image, true);
+        added.run(&self.state.gpu, gradient, dmap);
     }
 
     fn convolution_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
@@ -147,7 +157,7 @@ impl<R: Runtime> GpuLayers<R> {
                 let conv = |number| self.pointwise(buffers, layer, number);
                 for (number, input) in layer.inputs.iter().enumerate() {
                     conv(number).gradient_parts(gpu, buffers.map(*input), dout, partial);
-                    let dx = training.dmaps[self.plan.slots[input.map]].all();
+                    let dx = self.dmap(step, input.map);
                     conv(number).run_back(gpu, dout, weights, dx, !input.last_reader);
                 }
                 conv(0).fold_gradient(gpu, partial, gradient);
@@ -175,7 +185,7 @@ impl<R: Runtime> GpuLayers<R> {
 
     /// Replaces the gradient with respect to a batch norm's output by that with respect to its input.
     fn norm_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
-        let LayerStepBuffers { buffers, training } = step;
+        let buffers = step.buffers;
         let Some(norm) = self.norm(buffers, layer) else {
             return;
         };
@@ -183,19 +193,16 @@ impl<R: Runtime> GpuLayers<R> {
         self.state.norm_backward(norm, dout, &buffers.stripes, dout);
         let input = layer.inputs[0];
         if !input.last_reader {
-            let to = training.dmaps[self.plan.slots[input.map]].all();
-            let image = self.plan.maps[input.map].image();
-            let added = CopyValues::all(buffers.images, image, true);
-            added.run(&self.state.gpu, dout, to);
+            self.add_gradient(step, input, dout);
         }
     }
 
     fn add_backward(&self, step: LayerStepBuffers, layer: &LayerPlan, dout: View) {
-        let LayerStepBuffers { buffers, training } = step;
+        let buffers = step.buffers;
         let gpu = &self.state.gpu;
         let values = image_values(buffers, self.plan.maps[layer.output]);
         for input in &layer.inputs {
-            let to = training.dmaps[self.plan.slots[input.map]].all();
+            let to = self.dmap(step, input.map);
             let add = !input.last_reader;
             match buffers.factors_of(input.path) {
                 Some(factors) => values.scale(gpu, dout, factors, to, add),

@@ -27,15 +27,6 @@ impl<R: Runtime> GpuLayers<R> {
         self.head(buffers);
     }
 
-    /// Uses the running statistics of every batch norm instead of the batch's.
-    pub(super) fn load_running_statistics(&self, buffers: &LayerBuffers) {
-        for layer in &self.plan.layers {
-            if let Some(norm) = self.norm(buffers, layer) {
-                norm.load_running_statistics(&self.state.gpu, [norm.statistics.mean; 2]);
-            }
-        }
-    }
-
     /// The layer's batch norm, if it is one.
     pub(super) fn norm<'a>(
         &'a self,

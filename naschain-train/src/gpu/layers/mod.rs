@@ -79,9 +79,9 @@ impl<R: Runtime> Engine for GpuLayers<R> {
             None => images.clamp(1, BATCH),
         };
         let mut logits = Vec::new();
+        self.state.use_running_statistics();
         for pixels in pixels.chunks(at_once * self.image) {
             let buffers = self.load(pixels, &[]);
-            self.load_running_statistics(&buffers);
             self.forward(&buffers, false);
             logits.extend(self.read_logits(&buffers));
             self.buffers = Some(buffers);

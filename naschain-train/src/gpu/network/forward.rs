@@ -35,17 +35,6 @@ impl<R: Runtime> GpuNetwork<R> {
         self.head(buffers);
     }
 
-    /// Uses the running statistics of every batch norm instead of the batch's.
-    pub(super) fn load_running_statistics(&self) {
-        let Some(buffers) = &self.buffers else { return };
-        for (phase, plan) in self.plan.phases.iter().enumerate() {
-            for node in 0..=plan.nodes.len() {
-                let norm = self.norm(buffers, phase, node);
-                norm.load_running_statistics(&self.state.gpu, [norm.statistics.mean; 2]);
-            }
-        }
-    }
-
     /// The batch norm of a node or, for the step after the last node, of the output.
     pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Norm<'a> {
         let plan = &self.plan.phases[phase];

@@ -84,9 +84,9 @@ impl<R: Runtime> Engine for GpuNetwork<R> {
             None => images.clamp(1, BATCH),
         };
         let mut logits = Vec::new();
+        self.state.use_running_statistics();
         for pixels in pixels.chunks(at_once * self.image) {
             self.load(pixels, &[]);
-            self.load_running_statistics();
             self.forward(false);
             logits.extend(self.read_logits());
         }
