@@ -8,6 +8,7 @@ use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
 use crate::kernels::statistics::{BackwardStatistics, BatchStatistics, Mean, RunningStatistics};
 use crate::kernels::update::{Sgd, SumOfSquares};
+use crate::plan::stored::{all_velocities, read_velocities, read_weights};
 use crate::plan::{BatchNorm, MapDims, Role, Tensor, Weight};
 use crate::weights::Weights;
 
@@ -52,39 +53,25 @@ impl CpuState {
     ) {
         let widest = self.norms.iter().map(|norm| norm.dims.padded()).max();
         self.totals = [0, 1].map(|_| vec![0.0; widest.unwrap_or(0)]);
-        self.velocities = vec![0.0; self.parameters.len()];
+        self.velocities = all_velocities(declared, velocities, self.parameters.len());
         self.gradients = vec![0.0; self.parameters.len()];
-        for (tensor, values) in declared.zip(velocities) {
-            if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
-                weight.put(values, &mut self.velocities);
-            }
-        }
     }
 
     pub(crate) fn read(&self, tensors: &[Tensor]) -> Weights {
-        let tensors = tensors.iter().map(|tensor| {
-            let running = |values: &[f32]| values[..tensor.shape[0]].to_vec();
-            tensor.named(match &tensor.role {
-                Role::Trained(weight) => weight.get(&self.parameters),
-                Role::Idle(values) | Role::IdleStatistic(values) => values.clone(),
-                Role::RunningMean(norm) => running(&self.norms[*norm].statistics.running_mean),
-                Role::RunningVar(norm) => running(&self.norms[*norm].statistics.running_var),
-            })
-        });
-        Weights {
-            tensors: tensors.collect(),
-        }
+        let statistics = |norm: usize| &self.norms[norm].statistics;
+        // Without the padding of the last block.
+        let running =
+            |norm: usize, values: &[f32]| values[..self.norms[norm].dims.channels].to_vec();
+        let mean = |norm| running(norm, &statistics(norm).running_mean);
+        let var = |norm| running(norm, &statistics(norm).running_var);
+        read_weights(tensors, &self.parameters, mean, var)
     }
 
     pub(crate) fn read_velocities<'t>(
         &self,
         declared: impl Iterator<Item = &'t Tensor>,
     ) -> Vec<Option<Vec<f32>>> {
-        let read = declared.map(|tensor| match &tensor.role {
-            Role::Trained(weight) => Some(weight.get(&self.velocities)),
-            _ => None,
-        });
-        read.collect()
+        read_velocities(declared, &self.velocities)
     }
 
     /// Makes every batch norm use its running statistics.

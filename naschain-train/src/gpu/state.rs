@@ -6,6 +6,7 @@ use naschain_core::Recipe;
 use super::kernels::norm::PARTS;
 use super::launch::{Norm, Sgd, StatisticsViews, Update};
 use super::{Buffer, Gpu, View};
+use crate::plan::stored::{all_velocities, read_velocities, read_weights};
 use crate::plan::{BatchNorm, Role, Tensor, Weight};
 use crate::weights::Weights;
 
@@ -71,12 +72,7 @@ impl<R: Runtime> GpuState<R> {
         declared: impl Iterator<Item = &'t Tensor>,
         velocities: &[Option<Vec<f32>>],
     ) {
-        let mut all = vec![0.0; self.parameters.numbers];
-        for (tensor, values) in declared.zip(velocities) {
-            if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
-                weight.put(values, &mut all);
-            }
-        }
+        let all = all_velocities(declared, velocities, self.parameters.numbers);
         self.velocities = self.gpu.write(&all);
         self.gradients = self.gpu.allocate(all.len());
     }
@@ -88,17 +84,8 @@ impl<R: Runtime> GpuState<R> {
             let place = &self.norms[norm];
             statistics[part * self.channels + place.first..][..place.channels].to_vec()
         };
-        let tensors = tensors.iter().map(|tensor| {
-            tensor.named(match &tensor.role {
-                Role::Trained(weight) => weight.get(&parameters),
-                Role::Idle(values) | Role::IdleStatistic(values) => values.clone(),
-                Role::RunningMean(norm) => running(3, *norm),
-                Role::RunningVar(norm) => running(4, *norm),
-            })
-        });
-        Weights {
-            tensors: tensors.collect(),
-        }
+        let (mean, var) = (|norm| running(3, norm), |norm| running(4, norm));
+        read_weights(tensors, &parameters, mean, var)
     }
 
     pub(crate) fn read_velocities<'t>(
@@ -106,11 +93,7 @@ impl<R: Runtime> GpuState<R> {
         declared: impl Iterator<Item = &'t Tensor>,
     ) -> Vec<Option<Vec<f32>>> {
         let velocities = self.gpu.read(&self.velocities, self.parameters.numbers);
-        let read = declared.map(|tensor| match &tensor.role {
-            Role::Trained(weight) => Some(weight.get(&velocities)),
-            _ => None,
-        });
-        read.collect()
+        read_velocities(declared, &velocities)
     }
 
     /// A weight's values.

@@ -3,6 +3,7 @@
 
 pub(crate) mod planner;
 mod slots;
+pub(crate) mod stored;
 
 use std::ops::Range;
 
