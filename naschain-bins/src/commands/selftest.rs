@@ -166,7 +166,10 @@ impl SelftestReport {
             text += &format!("rounding {operation} is not rounded as IEEE 754 requires\n");
         }
         for training in &self.trainings {
-            text += &format!("         {} {}\n", training.digest, training.genome);
+            text += &format!(
+                "         {} {} {}\n",
+                training.digest, training.space, training.genome
+            );
         }
         text += &format!("digest   {}\n", self.digest);
         text += &format!("speed    {} images/s\n", self.images_per_second);

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use naschain_consensus::Rule;
-use naschain_core::{Augmentation, Digest, MacroSpace, Network, Recipe};
+use naschain_core::{
+    Augmentation, Digest, GeneSpace as _, Genome, MacroSpace, MicroSpace, MobileSpace, Network,
+    Recipe, SearchSpace,
+};
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 
@@ -16,11 +19,12 @@ use crate::clock;
 /// The digest of [`exercises`] on every machine, recorded on an AMD EPYC 9004 (Zen 4). It is the
 /// same with AVX-512, with AVX2 and with neither; the tests of the kernels compare them.
 pub(crate) const RECORDED: &str =
-    "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657aa367e85";
+    "4abfc974b32a5ea3edf5798a00831b52f8052840f7e079419197c4ff2ef20838";
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ExerciseResult {
-    pub(crate) genome: &'static str,
+    pub(crate) space: &'static str,
+    pub(crate) genome: String,
     pub(crate) params: u64,
     pub(crate) digest: Digest,
     #[serde(skip)]
@@ -39,28 +43,80 @@ pub(crate) fn digest_of(trainings: &[ExerciseResult]) -> Digest {
 
 /// A network and its recipe.
 pub(crate) struct Exercise {
-    genome: &'static str,
+    space: SearchSpace,
+    genome: Genome,
     architecture: Network,
     recipe: Recipe,
 }
 
-/// Trainings of a few seconds that together cover every kind of layer of the macro space, every option of the recipe,
-/// a last batch that is not full, and sums that are long enough to be split.
+/// Trainings of a few seconds that together cover every kind of layer of every space, every option of the
+/// recipe, a last batch that is not full, and sums that are long enough to be split.
 pub(crate) fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
-    let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {
-        let space = MacroSpace {
-            phases: genome.split('-').count(),
-            nodes,
+    let mut base = base_recipe();
+    let mut wide = base.clone();
+    wide.batch_size = 64;
+    wide.train_images = 128;
+    let mut options = base.clone();
+    options.seed = 2;
+    options.label_smoothing = 0.1;
+    options.warmup_epochs = 1;
+    options.drop_path = 0.2;
+    options.nesterov = true;
+    let mut exercises = vec![
+        of_phases(digits, "1101011-1011010", 4, 8, base.clone())?,
+        of_phases(digits, "1110-1011", 3, 48, wide)?,
+        of_phases(digits, "1111-1101-1011", 3, 6, options.clone())?,
+    ];
+    // Fewer images: networks of these spaces have many more layers.
+    for recipe in [&mut base, &mut options] {
+        recipe.train_images = 130;
+        recipe.validation_images = 60;
+    }
+    for (cells, blocks, layers, recipe) in [
+        (every_operation(), 5, 3, base.clone()),
+        (cells_of_three_blocks(), 3, 4, options.clone()),
+    ] {
+        let space = MicroSpace {
+            blocks,
+            layers,
             input: digits.shape,
-            init_channels,
+            init_channels: 6,
             classes: digits.classes,
         };
-        Ok(Exercise {
-            genome,
-            architecture: space.decode(&genome.parse()?)?.into(),
-            recipe,
-        })
-    };
+        let genome = space.genome_of(&cells)?;
+        exercises.push(Exercise::new(space.into(), genome, recipe)?);
+    }
+    // Depth, width, squeeze-and-excitation, and kernels and expansions of two blocks of each stage; the
+    // resolution. The second network resizes the images.
+    for (genes, stages, recipe) in [
+        (
+            [
+                1, 1, 1, 0, 1, 2, 2, 1, 0, 0, 1, 0, 0, 3, 0, 2, 1, 2, 1, 0, 0, 0,
+            ]
+            .as_slice(),
+            3,
+            base,
+        ),
+        (
+            [1, 2, 0, 2, 3, 1, 1, 1, 3, 1, 1, 2, 2, 0, 1].as_slice(),
+            2,
+            options,
+        ),
+    ] {
+        let space = MobileSpace {
+            stages,
+            depth: 2,
+            input: digits.shape,
+            init_channels: 8,
+            classes: digits.classes,
+        };
+        let genome = space.genome_of(genes)?;
+        exercises.push(Exercise::new(space.into(), genome, recipe)?);
+    }
+    Ok(exercises)
+}
+
+fn base_recipe() -> Recipe {
     let mut base = Recipe::default();
     base.epochs = 2;
     base.batch_size = 48;
@@ -74,23 +130,64 @@ pub(crate) fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
         augmentation.cutout = 2;
         augmentation
     };
-    let mut wide = base.clone();
-    wide.batch_size = 64;
-    wide.train_images = 128;
-    let mut options = base.clone();
-    options.seed = 2;
-    options.label_smoothing = 0.1;
-    options.warmup_epochs = 1;
-    options.drop_path = 0.2;
-    options.nesterov = true;
-    Ok(vec![
-        exercise("1101011-1011010", 4, 8, base)?,
-        exercise("1110-1011", 3, 48, wide)?,
-        exercise("1111-1101-1011", 3, 6, options)?,
-    ])
+    base
+}
+
+fn of_phases(
+    digits: &Dataset,
+    genome: &str,
+    nodes: usize,
+    init_channels: usize,
+    recipe: Recipe,
+) -> Result<Exercise> {
+    let space = MacroSpace {
+        phases: genome.split('-').count(),
+        nodes,
+        input: digits.shape,
+        init_channels,
+        classes: digits.classes,
+    };
+    Exercise::new(space.into(), genome.parse()?, recipe)
+}
+
+/// Genes of cells of five blocks that apply every operation of the micro space, in the reduction cell to an
+/// input of the cell, where it halves the resolution.
+fn every_operation() -> Vec<u8> {
+    let normal = [
+        [0, 0, 1, 1],
+        [2, 0, 3, 1],
+        [4, 2, 5, 0],
+        [6, 1, 7, 3],
+        [8, 0, 2, 4],
+    ];
+    let reduction = [
+        [0, 1, 1, 0],
+        [2, 1, 3, 0],
+        [4, 0, 5, 1],
+        [6, 0, 7, 1],
+        [8, 1, 4, 2],
+    ];
+    [normal, reduction].concat().concat()
+}
+
+/// Genes of cells whose blocks read each other, some of them with a skip connection, which drop-path leaves
+/// alone, beside a side that it drops.
+fn cells_of_three_blocks() -> Vec<u8> {
+    let normal = [[3, 0, 2, 1], [5, 2, 6, 0], [1, 3, 8, 1]];
+    let reduction = [[8, 1, 7, 0], [2, 0, 4, 2], [6, 1, 0, 0]];
+    [normal, reduction].concat().concat()
 }
 
 impl Exercise {
+    fn new(space: SearchSpace, genome: Genome, recipe: Recipe) -> Result<Exercise> {
+        Ok(Exercise {
+            architecture: space.decode(&genome)?,
+            space,
+            genome,
+            recipe,
+        })
+    }
+
     pub(crate) fn run(&self, digits: &Dataset, options: Options) -> Result<ExerciseResult> {
         let started = clock::now();
         let mut images = 0;
@@ -106,7 +203,8 @@ impl Exercise {
             &mut count,
         )?;
         Ok(ExerciseResult {
-            genome: self.genome,
+            space: self.space.name(),
+            genome: self.genome.grouped(self.space.part_len()),
             params: trained.measurement.params,
             digest: trained.measurement.digest,
             images,
