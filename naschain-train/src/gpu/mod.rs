@@ -14,6 +14,22 @@ use cubecl::server::Handle;
 
 pub(crate) use self::runtime_panics::guarded;
 
+/// The largest number of elements of a buffer: kernels count in 32 bits, and a launch rounds the number of
+/// its threads up to whole cubes.
+const MAX_NUMBERS: usize = u32::MAX as usize - (1 << 16);
+
+/// Checks that kernels can count the elements of a buffer.
+///
+/// # Panics
+/// If they cannot; the caller turns the panic into an error.
+pub(crate) fn check_count(numbers: usize) {
+    assert!(
+        numbers <= MAX_NUMBERS,
+        "a layer of the mini-batch has {numbers} values, more than the {MAX_NUMBERS} that kernels can count; \
+         use a smaller batch size"
+    );
+}
+
 /// A GPU.
 pub(crate) struct Gpu<R: Runtime> {
     pub(crate) client: ComputeClient<R>,
@@ -41,7 +57,11 @@ impl<R: Runtime> Gpu<R> {
     }
 
     /// Allocates an uninitialised buffer of `numbers` elements.
+    ///
+    /// # Panics
+    /// As [`check_count`].
     pub(crate) fn allocate(&self, numbers: usize) -> Buffer {
+        check_count(numbers);
         // Buffers of size 0 are not supported.
         let handle = self.client.empty(numbers.max(1) * size_of::<f32>());
         Buffer { handle, numbers }
@@ -79,8 +99,12 @@ impl<R: Runtime> Gpu<R> {
 
 impl Buffer {
     /// The first `numbers` elements of memory that exists.
+    ///
+    /// # Panics
+    /// As [`check_count`].
     #[cfg(feature = "cuda")]
     pub(crate) fn new(handle: Handle, numbers: usize) -> Buffer {
+        check_count(numbers);
         let bytes = handle.size_in_used();
         assert!(4 * numbers as u64 <= bytes, "{numbers} of {bytes} bytes");
         Buffer { handle, numbers }

@@ -8,7 +8,7 @@ use cubecl::prelude::CubeElement;
 
 use super::super::ops::MapShape;
 use crate::gpu::launch::copy;
-use crate::gpu::{Buffer, Gpu};
+use crate::gpu::{Buffer, Gpu, check_count};
 
 /// The dimensions of a map's tensor: `[images, channels, rows, columns, 1]`.
 pub(super) fn map(shape: MapShape) -> [usize; 5] {
@@ -58,6 +58,7 @@ pub(super) fn fresh<R: CubeRuntime>(
     let shape = shape.as_ref();
     // Memory of size 0 is not supported.
     let numbers = shape.iter().product::<usize>().max(1);
+    check_count(numbers);
     let handle = like.client.empty(numbers * size_of::<f32>());
     placed(like, handle, shape)
 }
