@@ -11,6 +11,11 @@ pub(crate) struct Features {
     pub(crate) known: Vec<Option<f64>>,
 }
 
+/// The logarithm of the size of a known objective; 0 for others.
+pub(crate) fn logarithm(known: Option<f64>) -> f64 {
+    known.map_or(0.0, |value| piecewise_log2(value.abs()))
+}
+
 /// How many features the space and its graphs give. Rows of features may not differ in length.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FeatureCounts {
@@ -47,14 +52,7 @@ impl<S: Space> Search<S> {
         genome: &S::Genome,
         rung: usize,
     ) -> Features {
-        let mut known = self.state.space.known_objectives(genome).into_iter();
-        let objectives = self.state.config.objectives.iter();
-        let known: Vec<Option<f64>> = objectives
-            .map(|objective| {
-                let value = known.next().flatten().filter(|value| value.is_finite());
-                value.map(|value| objective.direction.minimised(value))
-            })
-            .collect();
+        let known = self.known(genome);
         let domain = self.state.space.domain();
         let mut values = canonical.features(domain);
         // Canonical forms may differ in length; rows of features may not.
@@ -63,9 +61,7 @@ impl<S: Space> Search<S> {
         }
         let sum: f64 = values.iter().sum();
         values.push(sum * sum);
-        let logarithm =
-            |value: &Option<f64>| value.map_or(0.0, |value| piecewise_log2(value.abs()));
-        values.extend(known.iter().map(logarithm));
+        values.extend(known.iter().copied().map(logarithm));
         let mut of_space = self.state.space.features(genome);
         of_space.resize(self.feature_counts.of_space, 0.0);
         let finite = of_space
@@ -78,6 +74,17 @@ impl<S: Space> Search<S> {
         of_graphs.resize(self.feature_counts.of_graphs, 0.0);
         values.extend(of_graphs);
         Features { values, known }
+    }
+
+    /// The objectives that the space knows of a genome, to minimise.
+    pub(crate) fn known(&self, genome: &S::Genome) -> Vec<Option<f64>> {
+        let mut known = self.state.space.known_objectives(genome).into_iter();
+        let objectives = self.state.config.objectives.iter();
+        let known = objectives.map(|objective| {
+            let value = known.next().flatten().filter(|value| value.is_finite());
+            value.map(|value| objective.direction.minimised(value))
+        });
+        known.collect()
     }
 
     fn of_graphs(&self, genome: &S::Genome) -> Vec<f64> {

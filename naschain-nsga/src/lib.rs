@@ -42,6 +42,7 @@ mod search;
 mod selection;
 mod sorting;
 mod space;
+mod spread;
 mod standardised;
 mod state;
 mod statistics;

@@ -15,8 +15,8 @@ impl<S: Space> Search<S> {
     /// feasible come first.
     ///
     /// Objectives that the space knows are taken as they are. Each of the others is predicted by models
-    /// of its own, and the constraint violation by a ridge regression. Nothing is proposed while
-    /// there are no outcomes to learn from.
+    /// of its own, and the constraint violation by a ridge regression. While there are no outcomes to
+    /// learn from, candidates spread over what the space knows.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         self.count_features();
         let told = self.latest(|index| self.is_success(index));
@@ -24,7 +24,7 @@ impl<S: Space> Search<S> {
         self.update_feature_cache(&told, &judged);
         let constraint = self.constraint(&judged);
         if told.len() < 2 && constraint.is_none() {
-            return;
+            return self.add_spread(until, epoch);
         }
         let target = self.target_rung(&told);
         let size = match self.state.config.surrogate {
@@ -143,7 +143,7 @@ impl<S: Space> Search<S> {
     }
 
     /// The newest candidates that satisfy `is_wanted`, ascending, at most [`MAX_HISTORY`].
-    fn latest(&self, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    pub(crate) fn latest(&self, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
         let all = (0..self.state.slots.len()).rev();
         let newest = all.filter(|&index| is_wanted(index)).take(MAX_HISTORY);
         let mut newest: Vec<usize> = newest.collect();

@@ -1,6 +1,7 @@
 //! Maps of which each channel of an image is multiplied by a number: planes
 //! `[image][block][pixel][lane]`, numbers `[image][block][lane]`.
 
+use super::norm::stripes;
 use super::simd::{Isa, Kernel, Vector};
 
 /// `out = x · factor`; with the gradient with respect to the output as `x` that with respect to the input.
@@ -56,9 +57,13 @@ impl Kernel for ScaleSums<'_> {
         let planes = self.x.chunks_exact(plane);
         let planes = planes.zip(self.dout.chunks_exact(plane));
         for ((x, dout), to) in planes.zip(self.sums.chunks_exact_mut(V::LANES)) {
-            let sum = super::norm::stripes::<V>(plane, |sum, at| {
+            let sum = stripes!(
+                V,
+                plane,
+                sum,
+                at,
                 V::load(&dout[at..]).fma(V::load(&x[at..]), sum)
-            });
+            );
             sum.store(to);
         }
     }

@@ -40,35 +40,35 @@ impl Affine<'_> {
 
 /// Adds the four stripes of a sum.
 #[inline(always)]
-fn total<V: Vector>(stripes: [V; 4]) -> V {
+pub(crate) fn total<V: Vector>(stripes: [V; 4]) -> V {
     let [a, b, c, d] = stripes;
     a.add(b).add(c.add(d))
 }
 
-/// Sums over a plane: `f` takes a stripe's sum and the offset of the next pixel.
-#[inline(always)]
-pub(crate) fn stripes<V: Vector>(numbers: usize, f: impl Fn(V, usize) -> V) -> V {
-    let mut sums = [V::splat(0.0); 4];
-    let step = V::LANES;
-    let mut at = 0;
-    while at + 4 * step <= numbers {
-        sums[0] = f(sums[0], at);
-        sums[1] = f(sums[1], at + step);
-        sums[2] = f(sums[2], at + 2 * step);
-        sums[3] = f(sums[3], at + 3 * step);
-        at += 4 * step;
-    }
-    if at < numbers {
-        sums[0] = f(sums[0], at);
-    }
-    if at + step < numbers {
-        sums[1] = f(sums[1], at + step);
-    }
-    if at + 2 * step < numbers {
-        sums[2] = f(sums[2], at + 2 * step);
-    }
-    total(sums)
+/// Sums over a plane of `numbers` elements: the last expression takes a stripe's sum and the offset of the
+/// next pixel.
+///
+/// A macro, since a closure that is not inlined lacks the target features of its kernel, and then calls a
+/// function for each vector instruction.
+macro_rules! stripes {
+    ($vector:ty, $numbers:expr, $sum:ident, $at:ident, $next:expr) => {{
+        let (numbers, step) = ($numbers, <$vector>::LANES);
+        let mut sums = [<$vector>::splat(0.0); 4];
+        let whole = numbers / (4 * step) * (4 * step);
+        for first in (0..whole).step_by(4 * step) {
+            for (stripe, sum) in sums.iter_mut().enumerate() {
+                let ($sum, $at) = (*sum, first + stripe * step);
+                *sum = $next;
+            }
+        }
+        for (sum, $at) in sums.iter_mut().zip((whole..numbers).step_by(step)) {
+            let $sum = *sum;
+            *sum = $next;
+        }
+        crate::kernels::norm::total(sums)
+    }};
 }
+pub(crate) use stripes;
 
 /// For each image and channel the mean over the pixels, and the sum of squares about that mean.
 pub(crate) struct NormMoments<'a> {
@@ -95,9 +95,9 @@ impl Kernel for NormMoments<'_> {
         let means = self.means.chunks_exact_mut(V::LANES);
         let squares = self.squares.chunks_exact_mut(V::LANES);
         for ((z, mean_to), squares_to) in planes.zip(means).zip(squares) {
-            let sum = stripes::<V>(plane, |sum, at| sum.add(V::load(&z[at..])));
+            let sum = stripes!(V, plane, sum, at, sum.add(V::load(&z[at..])));
             let mean = sum.div(count);
-            let squares = stripes::<V>(plane, |sum, at| {
+            let squares = stripes!(V, plane, sum, at, {
                 let rest = V::load(&z[at..]).sub(mean);
                 rest.fma(rest, sum)
             });

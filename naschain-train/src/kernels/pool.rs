@@ -1,5 +1,6 @@
 //! Pooling over planes `[image][block][row][column][lane]`.
 
+use super::norm::stripes;
 use super::simd::{Isa, Kernel, Vector};
 
 /// 2×2 max pooling with stride 2; an odd last row or column is ignored. Of equal values the first
@@ -124,7 +125,7 @@ impl Kernel for Average<'_> {
         let count = V::splat(self.pixels as f32);
         let means = self.means.chunks_exact_mut(V::LANES);
         for (y, mean) in self.y.chunks_exact(plane).zip(means) {
-            let sum = super::norm::stripes::<V>(plane, |sum, at| sum.add(V::load(&y[at..])));
+            let sum = stripes!(V, plane, sum, at, sum.add(V::load(&y[at..])));
             sum.div(count).store(mean);
         }
     }

@@ -17,35 +17,51 @@ pub(crate) struct WindowSizes {
 }
 
 impl WindowSizes {
-    /// Elements of one plane of the input and of the output.
-    fn planes(&self) -> [usize; 2] {
-        let out = |size: usize| (size - 1) / self.stride + 1;
-        [
-            self.height * self.width * self.lanes,
-            out(self.height) * out(self.width) * self.lanes,
-        ]
+    /// Rows and columns of the output.
+    fn out(&self) -> [usize; 2] {
+        [self.height, self.width].map(|size| (size - 1) / self.stride + 1)
     }
 
-    /// Calls `f` with each window: the offset of its output, and those of its values, row by row.
-    #[inline(always)]
-    fn for_each(&self, mut f: impl FnMut(usize, &[usize])) {
-        let inside = |at: usize, size: usize| -> Range<usize> {
-            (at * self.stride).saturating_sub(1)..(at * self.stride + 2).min(size)
-        };
-        let columns = (self.width - 1) / self.stride + 1;
-        for row in 0..(self.height - 1) / self.stride + 1 {
+    /// Elements of one plane of the input and of the output.
+    fn planes(&self) -> [usize; 2] {
+        let [rows, columns] = self.out();
+        [
+            self.height * self.width * self.lanes,
+            rows * columns * self.lanes,
+        ]
+    }
+}
+
+/// The rows, or columns, around `at` that are inside the image.
+#[inline(always)]
+fn inside(at: usize, size: usize) -> Range<usize> {
+    at.saturating_sub(1)..(at + 2).min(size)
+}
+
+/// Does something with each window of a plane: with the offset of its output, and with those of its values,
+/// row by row.
+///
+/// A macro, since a closure that is not inlined lacks the target features of its kernel, and then calls a
+/// function for each vector instruction.
+macro_rules! for_each_window {
+    ($sizes:expr, $out:ident, $places:ident, $body:block) => {
+        let sizes: WindowSizes = $sizes;
+        let [rows, columns] = sizes.out();
+        for row in 0..rows {
             for column in 0..columns {
-                let (mut places, mut count) = ([0; 9], 0);
-                for row in inside(row, self.height) {
-                    for column in inside(column, self.width) {
-                        places[count] = (row * self.width + column) * self.lanes;
+                let (mut all, mut count) = ([0; 9], 0);
+                for row in inside(row * sizes.stride, sizes.height) {
+                    for column in inside(column * sizes.stride, sizes.width) {
+                        all[count] = (row * sizes.width + column) * sizes.lanes;
                         count += 1;
                     }
                 }
-                f((row * columns + column) * self.lanes, &places[..count]);
+                let $out = (row * columns + column) * sizes.lanes;
+                let $places = &all[..count];
+                $body
             }
         }
-    }
+    };
 }
 
 /// The largest value of each window; of equal ones the first.
@@ -67,7 +83,7 @@ impl Kernel for MaxWindows<'_> {
         let [input, output] = self.sizes.planes();
         let planes = self.x.chunks_exact(input);
         for (x, out) in planes.zip(self.out.chunks_exact_mut(output)) {
-            self.sizes.for_each(|to, places| {
+            for_each_window!(self.sizes, to, places, {
                 let mut most = V::load(&x[places[0]..]);
                 for place in &places[1..] {
                     let next = V::load(&x[*place..]);
@@ -103,7 +119,7 @@ impl Kernel for MaxWindowsBackward<'_> {
         let gradients = self.dx.chunks_exact_mut(input);
         for ((x, dx), dout) in planes.zip(gradients).zip(self.dout.chunks_exact(output)) {
             dx.fill(0.0);
-            self.sizes.for_each(|from, places| {
+            for_each_window!(self.sizes, from, places, {
                 let mut most = V::load(&x[places[0]..]);
                 let mut selected = zero;
                 for (number, place) in places.iter().enumerate().skip(1) {
@@ -143,7 +159,7 @@ impl Kernel for MeanWindows<'_> {
         let [input, output] = self.sizes.planes();
         let planes = self.x.chunks_exact(input);
         for (x, out) in planes.zip(self.out.chunks_exact_mut(output)) {
-            self.sizes.for_each(|to, places| {
+            for_each_window!(self.sizes, to, places, {
                 let mut sum = V::splat(0.0);
                 for place in places {
                     sum = sum.add(V::load(&x[*place..]));
@@ -175,7 +191,7 @@ impl Kernel for MeanWindowsBackward<'_> {
         let planes = self.dx.chunks_exact_mut(input);
         for (dx, dout) in planes.zip(self.dout.chunks_exact(output)) {
             dx.fill(0.0);
-            self.sizes.for_each(|from, places| {
+            for_each_window!(self.sizes, from, places, {
                 let count = V::splat(places.len() as f32);
                 let share = V::load(&dout[from..]).div(count);
                 for place in places {
