@@ -23,7 +23,7 @@ pub struct ExportArgs {
     /// beside it) or onnx (opset 17) [default: by the ending of --out; without --out onnx]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Write ONNX in eight bits (QDQ form), about a quarter of the size; activations are calibrated
+    /// Write ONNX in eight bits (QDQ form), about a third of the size; activations are calibrated
     /// on training images, and the result is tested
     #[arg(long)]
     int8: bool,

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{float_tensor, floats, int};
 
-/// The same graph with a convolution with bias in place of each batch norm: the one whose output
-/// only it reads, otherwise a new one of 1×1 for each channel by itself. A stored tensor that is added to
-/// a convolution which only the sum reads becomes its bias.
+/// The same graph with convolutions with biases in place of each batch norm: those whose output, or
+/// concatenated outputs, only it reads, otherwise a new one of 1×1 for each channel by itself. A stored
+/// tensor that is added to a convolution which only the sum reads becomes its bias.
 pub(super) fn fold(graph: GraphProto) -> GraphProto {
     let mut tensors: BTreeMap<String, TensorProto> = graph
         .initializer
@@ -24,32 +24,37 @@ pub(super) fn fold(graph: GraphProto) -> GraphProto {
         let [x, parts @ ..] = node.input.as_slice() else {
             continue;
         };
-        let alone = readers.get(x) == Some(&1);
-        let at = nodes.iter().position(|producer| producer.output[0] == *x);
-        let is_convolution = |at: &usize| alone && nodes[*at].op_type == "Conv";
-        let at = at.filter(is_convolution);
+        let before = convolutions_before(x, &nodes, &readers);
         if node.op_type != "BatchNormalization" {
             let stored = parts.first().and_then(|part| tensors.get_mut(part));
-            match (node.op_type.as_str(), at, stored) {
-                ("Add", Some(at), Some(bias)) => {
+            match (node.op_type.as_str(), before.as_deref(), stored) {
+                ("Add", Some([at]), Some(bias)) => {
                     bias.dims = vec![bias.dims.iter().product()];
-                    nodes[at].input.extend_from_slice(parts);
-                    nodes[at].output = node.output;
+                    nodes[*at].input.extend_from_slice(parts);
+                    nodes[*at].output = node.output;
                 }
                 _ => nodes.push(node),
             }
             continue;
         }
         let (scales, biases) = affine(&node, parts, &mut tensors);
-        let at = at.unwrap_or_else(|| {
+        let producer = before.as_ref().map_or(&node.name, |_| x);
+        let convolutions = before.unwrap_or_else(|| {
             nodes.push(depthwise(x, scales.len(), &node.name, &mut tensors));
-            nodes.len() - 1
+            vec![nodes.len() - 1]
         });
-        let bias = format!("{}.bias", node.name);
-        scale(&nodes[at].input[1], &scales, &mut tensors);
-        tensors.insert(bias.clone(), float_tensor(&bias, &[biases.len()], &biases));
-        nodes[at].input.push(bias);
-        nodes[at].output.clone_from(&node.output);
+        let mut done = 0;
+        for at in convolutions {
+            done += absorb(
+                &mut nodes[at],
+                &scales[done..],
+                &biases[done..],
+                &mut tensors,
+            );
+        }
+        for one in nodes.iter_mut().filter(|one| one.output[0] == *producer) {
+            one.output.clone_from(&node.output);
+        }
     }
     GraphProto {
         node: nodes,
@@ -106,17 +111,52 @@ fn depthwise(
     }
 }
 
-/// Multiplies the weights of each output channel.
-fn scale(weight: &str, scales: &[f64], tensors: &mut BTreeMap<String, TensorProto>) {
-    let Some(tensor) = tensors.get_mut(weight) else {
-        return;
+/// Multiplies the outputs of a convolution by these scales and adds these biases, of which the first are
+/// those of its channels. Returns the number of its channels.
+fn absorb(
+    convolution: &mut NodeProto,
+    scales: &[f64],
+    biases: &[f32],
+    tensors: &mut BTreeMap<String, TensorProto>,
+) -> usize {
+    let Some(weight) = tensors.get_mut(&convolution.input[1]) else {
+        return 0;
     };
-    let mut values = floats(&tensor.raw_data);
-    let size = values.len() / scales.len().max(1);
-    for (channel, scale) in values.chunks_exact_mut(size.max(1)).zip(scales) {
+    let mut values = floats(&weight.raw_data);
+    let channels = weight.dims.first().map_or(0, |channels| *channels as usize);
+    let size = (values.len() / channels.max(1)).max(1);
+    for (channel, scale) in values.chunks_exact_mut(size).zip(scales) {
         for value in channel {
             *value = (f64::from(*value) * scale) as f32;
         }
     }
-    tensor.raw_data = crate::weights::little_endian(&values);
+    weight.raw_data = crate::weights::little_endian(&values);
+    let bias = format!("{}.bias", convolution.name);
+    let stored = float_tensor(&bias, &[channels], &biases[..channels]);
+    tensors.insert(bias.clone(), stored);
+    convolution.input.push(bias);
+    channels
+}
+
+/// The places of the convolutions that compute `x`, which nothing else reads: of one, or of several whose
+/// outputs are concatenated.
+fn convolutions_before(
+    x: &str,
+    nodes: &[NodeProto],
+    readers: &BTreeMap<String, usize>,
+) -> Option<Vec<usize>> {
+    let producer = |name: &str| {
+        let at = nodes.iter().position(|node| node.output[0] == name);
+        at.filter(|_| readers.get(name) == Some(&1))
+    };
+    let is_convolution = |at: &usize| nodes[*at].op_type == "Conv";
+    let at = producer(x)?;
+    let parts = &nodes[at].input;
+    match nodes[at].op_type.as_str() {
+        "Concat" => parts
+            .iter()
+            .map(|part| producer(part).filter(is_convolution))
+            .collect(),
+        _ => Some(vec![at]).filter(|_| is_convolution(&at)),
+    }
 }

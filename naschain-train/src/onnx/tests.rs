@@ -42,6 +42,17 @@ fn the_folded_graph_computes_the_logits_of_the_model() {
         let genome = &model.genome;
         let folded = fold(graph(&model).unwrap());
         assert_eq!(operators(&folded, "BatchNormalization"), 0, "{genome}");
+        let of_concatenations = folded.node.iter().filter(|node| {
+            let from = folded
+                .node
+                .iter()
+                .find(|from| from.output[0] == node.input[0]);
+            from.is_some_and(|from| from.op_type == "Concat")
+                && node.input[1..]
+                    .iter()
+                    .any(|part| part.ends_with(".factors"))
+        });
+        assert_eq!(of_concatenations.count(), 0, "{genome}");
         let evaluator = Evaluator::new(&folded);
         let indices: Vec<usize> = (0..20).collect();
         let pixels = dataset.test.pixels(&indices).unwrap();
